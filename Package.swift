@@ -1,0 +1,122 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+// The target graph below is the architecture: what is not a dependency here cannot be imported.
+// docs/architecture.md says what each target owns and what it never does.
+
+let strict: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "xdplb",
+    products: [.executable(name: "xdplb", targets: ["xdplb"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // C: what the system gives, and what Swift cannot import.
+        .systemLibrary(
+            name: "CXDP",
+            pkgConfig: "libxdp",
+            providers: [.apt(["libxdp-dev", "libbpf-dev", "libelf-dev", "libnuma-dev"])]
+        ),
+        .target(name: "CPlatform"),
+
+        // Leaves: they do not know each other.
+        .target(name: "DataPlane", dependencies: ["CXDP"], swiftSettings: strict),
+        .target(
+            name: "XSKRing",
+            dependencies: ["CXDP", "CPlatform"],
+            exclude: ["BPF"],
+            swiftSettings: strict,
+            plugins: ["EmbedBPF"]
+        ),
+        .target(name: "Netlink", dependencies: ["CPlatform"], swiftSettings: strict),
+
+        // The loop, and what decides what it runs.
+        .target(
+            name: "Workers",
+            dependencies: ["DataPlane", "XSKRing", "CXDP", "CPlatform"],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "ControlPlane",
+            dependencies: [
+                "DataPlane", "Netlink", "CPlatform",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: strict
+        ),
+
+        // The composition root.
+        .executableTarget(
+            name: "xdplb",
+            dependencies: [
+                "ControlPlane", "DataPlane", "Netlink", "Workers", "XSKRing", "CXDP", "CPlatform",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            exclude: ["BPF"],
+            swiftSettings: strict,
+            plugins: ["EmbedBPF"]
+        ),
+
+        // Build tooling: *.bpf.c of a target → Swift source that embeds the object.
+        .executableTarget(name: "bpfembed", path: "Plugins/bpfembed"),
+        .plugin(
+            name: "EmbedBPF",
+            capability: .buildTool(),
+            dependencies: ["bpfembed"],
+            path: "Plugins/EmbedBPF"
+        ),
+
+        // Tests mirror the sources; KernelTests need root, namespaces and veth.
+        .target(
+            name: "TestSupport",
+            dependencies: ["DataPlane", "CPlatform"],
+            path: "Tests/TestSupport",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "DataPlaneTests",
+            dependencies: ["DataPlane", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "XSKRingTests",
+            dependencies: ["XSKRing", "CXDP"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "NetlinkTests", dependencies: ["Netlink"], swiftSettings: strict),
+        .testTarget(
+            name: "WorkersTests",
+            dependencies: ["Workers", "DataPlane", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ControlPlaneTests",
+            dependencies: ["ControlPlane", "DataPlane", "TestSupport"],
+            exclude: ["Fixtures"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "KernelTests",
+            dependencies: ["XSKRing", "Netlink", "Workers", "DataPlane", "CXDP", "CPlatform", "TestSupport"],
+            swiftSettings: strict
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libxdp, libbpf and libnuma for Swift, and the few things their headers lack. */
+#pragma once
+
+#include <errno.h>
+#include <net/if.h>
+#include <sys/socket.h>
+#include <linux/if_link.h>
+#include <linux/if_xdp.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
+#include <xdp/xsk.h>
+#include <numa.h>
+
+#include "steer_maps.h"
+
+/* Debian 12's <linux/if_xdp.h> is older than these (6.17). */
+#ifndef XDP_MAX_TX_SKB_BUDGET
+#define XDP_MAX_TX_SKB_BUDGET 9
+#endif
+
+/* One instruction; _mm_prefetch is a macro, which Swift does not import. */
+static inline __attribute__((always_inline)) void xdplb_prefetch(const void *_Nonnull address)
+{
+	__builtin_prefetch(address, 1, 3);
+}
