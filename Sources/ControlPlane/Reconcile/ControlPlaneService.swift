@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+public import DataPlane
+
+/// What commands, metrics and pages are served from.
+public protocol ControlPlaneService: Sendable {
+    /// What is known now.
+    func view() async -> ControlView
+
+    /// Makes a change, whole or not at all.
+    ///
+    /// - Parameters:
+    ///   - change: What is asked for.
+    ///   - user: Who asks, for logs and `changed by`.
+    ///   - generation: Refuse unless this one is current; `nil` does not ask.
+    ///   - dryRun: Say what would happen, and do nothing.
+    func apply(
+        _ change: Change, by user: String, ifGeneration generation: UInt64?, dryRun: Bool
+    ) async throws(ChangeRefused) -> ChangeReport
+
+    /// Connections that match, at most `limit` of them, and how many matched in all.
+    func connections(
+        _ filter: ConnectionFilter, limit: Int
+    ) async -> (records: [ConnectionRecord], matched: Int)
+
+    /// Ends the connections that match.
+    ///
+    /// - Returns: How many were ended.
+    func flushConnections(_ filter: ConnectionFilter, by user: String) async -> Int
+}

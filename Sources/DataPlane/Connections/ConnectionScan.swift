@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Synchronization
+
+/// Which connections are meant.
+///
+/// A field that is `nil` matches all.
+public struct ConnectionFilter: Hashable, Sendable {
+    /// Number of the service.
+    public var service: UInt16?
+    /// Number of the backend.
+    public var backend: UInt16?
+    /// The client's address.
+    public var client: IPAddress?
+    /// How far the connection is.
+    public var state: ConnectionState?
+
+    /// Matches all connections.
+    public init() {}
+
+    func matches(_ entry: ConnectionEntry) -> Bool {
+        entry.state != .free && service ?? entry.service == entry.service
+            && backend ?? entry.backend == entry.backend
+            && client ?? entry.key.source == entry.key.source
+            && state ?? entry.state == entry.state
+    }
+}
+
+/// A connection as it was when its worker looked at it.
+public struct ConnectionRecord: Hashable, Sendable, BitwiseCopyable {
+    /// From the client to the VIP.
+    public var flow: FiveTuple
+    /// Number of its service.
+    public var service: UInt16
+    /// Number of its backend.
+    public var backend: UInt16
+    /// How its packets are forwarded.
+    public var mode: ForwardingMode
+    /// How far it is.
+    public var state: ConnectionState
+    /// Number of its SNAT address; meaningless in `dsr`.
+    public var snatAddress: UInt16
+    /// Its SNAT port; 0 in `dsr`.
+    public var snatPort: UInt16
+    /// Milliseconds since its first packet.
+    public var ageMilliseconds: UInt32
+    /// Milliseconds since its latest packet.
+    public var idleMilliseconds: UInt32
+    /// Packets of both directions.
+    public var packets: UInt32
+    /// The worker that has it.
+    public var worker: UInt16
+}
+
+/// A walk over the connections of one worker: made and read by the control plane, carried out by
+/// the worker in steps between batches.
+///
+/// The worker writes until ``isDone`` is set with release ordering; the control plane reads the
+/// results after it saw that with acquire ordering.
+@safe
+public final class ConnectionScan: @unchecked Sendable {
+    /// What is done with a connection that matches.
+    public enum Action: Sendable {
+        /// It is counted, and the first ones are copied.
+        case list(limit: Int)
+        /// It is ended.
+        case flush
+    }
+
+    /// Most connections that are copied.
+    public static let maximumLimit = 1_000_000
+
+    let filter: ConnectionFilter
+    let ends: Bool
+    private let limit: Int
+    private let records: UnsafeMutablePointer<ConnectionRecord>
+    private var recordCount = 0
+    private var matchCount = 0
+    private let done = Atomic<Bool>(false)
+
+    /// A walk that has not begun.
+    public init(_ filter: ConnectionFilter, _ action: Action) {
+        self.filter = filter
+        switch action {
+        case .list(let limit):
+            ends = false
+            self.limit = min(max(limit, 0), Self.maximumLimit)
+        case .flush:
+            ends = true
+            limit = 0
+        }
+        unsafe records = .allocate(capacity: max(self.limit, 1))
+    }
+
+    deinit { unsafe records.deallocate() }
+
+    /// Whether the worker has come to the end.
+    public var isDone: Bool { done.load(ordering: .acquiring) }
+
+    /// Connections that matched.
+    ///
+    /// - Precondition: ``isDone``.
+    public var matched: Int {
+        precondition(isDone)
+        return matchCount
+    }
+
+    /// The first connections that matched, at most the limit.
+    ///
+    /// - Precondition: ``isDone``.
+    public var results: [ConnectionRecord] {
+        precondition(isDone)
+        return unsafe Array(UnsafeBufferPointer(start: records, count: recordCount))
+    }
+
+    func add(_ record: @autoclosure () -> ConnectionRecord) {
+        matchCount &+= 1
+        guard recordCount < limit else { return }
+        unsafe (records + recordCount).initialize(to: record())
+        recordCount += 1
+    }
+
+    /// Says that the worker is done, or will never be.
+    public func finish() { done.store(true, ordering: .releasing) }
+}
+
+extension Pipeline {
+    /// Entries that one step of a walk looks at.
+    private static let scanStep: UInt32 = 2048
+
+    /// Carries a walk on by one step.
+    ///
+    /// - Parameter cursor: Where it stands; starts at 0.
+    /// - Returns: Whether it has come to the end.
+    public mutating func advance(
+        _ scan: ConnectionScan, from cursor: inout UInt32,
+        _ snapshot: borrowing ForwardingSnapshot, at tick: Tick
+    ) -> Bool {
+        let end = min(connections.highWaterMark, cursor &+ Self.scanStep &+ 1)
+        var index = cursor &+ 1
+        while index < end {
+            if scan.filter.matches(connections[index]) {
+                scan.add(record(of: index, tick))
+                if scan.ends { self.end(index, for: .evictionsFlush, snapshot) }
+            }
+            index &+= 1
+        }
+        cursor = index &- 1
+        return index >= connections.highWaterMark
+    }
+
+    private func record(of index: UInt32, _ tick: Tick) -> ConnectionRecord {
+        let entry = connections[index]
+        return ConnectionRecord(
+            flow: entry.key, service: entry.service, backend: entry.backend, mode: entry.mode,
+            state: entry.state, snatAddress: entry.snatAddress, snatPort: entry.snatPort,
+            ageMilliseconds: tick.elapsed(since: Tick(milliseconds: entry.created)),
+            idleMilliseconds: tick.elapsed(since: Tick(milliseconds: entry.lastSeen)),
+            packets: entry.packets, worker: UInt16(worker))
+    }
+}

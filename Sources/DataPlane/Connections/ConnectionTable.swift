@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The connections of one worker: buckets of tagged references, and a slab of entries.
+///
+/// A look-up reads one bucket, which is one cache line, and then one entry, which is another; the
+/// pipeline prefetches both. An entry of `snat` has two references, one by the client's flow and
+/// one by the reply's. Bounded: the memory is given at the start and never grows.
+///
+///     bucket: 15 references of 32 bits (tag 8, entry 24; 0 = none, no gaps), and a word that
+///             counts the references that found it full and went to their second bucket
+///
+/// Flat and free of pointers, behind a ``TableHeader``.
+@safe
+struct ConnectionTable: ~Copyable {
+    static let slotsPerBucket = 15
+    private static let spillWord = 15
+    private static let wordsPerBucket = 16
+    private static let entryMask: UInt32 = 0xff_ffff
+    /// Most entries: references have 24 bits, and 0 means none.
+    static let maximumCapacity = Int(entryMask)
+
+    private let header: UnsafeMutablePointer<TableHeader>
+    private let words: PowerOfTwoTable<UInt32>
+    private let entries: FixedTable<ConnectionEntry>
+    private let bucketMask: Int
+
+    /// Entries that can be in use at once.
+    let capacity: Int
+
+    /// Four references' room for each entry: two each at most, so buckets stay half empty.
+    private static func bucketCount(capacity: Int) -> Int {
+        powerOfTwo(atLeast: (capacity * 4 + slotsPerBucket) / (slotsPerBucket + 1), floor: 2)
+    }
+
+    /// Bytes of memory that a table of `capacity` entries takes.
+    static func byteCount(capacity: Int) -> Int {
+        TableHeader.byteCount + bucketCount(capacity: capacity) * wordsPerBucket * 4
+            + (capacity + 1) * MemoryLayout<ConnectionEntry>.stride
+    }
+
+    /// An empty table in `memory`, which must be zero and outlive it.
+    ///
+    /// - Precondition: `memory` is aligned to 64 bytes and of ``byteCount(capacity:)`` bytes;
+    ///   `capacity` is within ``maximumCapacity``.
+    init(in memory: UnsafeMutableRawBufferPointer, capacity: Int, hashKeyIdentity: UInt64) {
+        precondition((1...Self.maximumCapacity).contains(capacity))
+        precondition(memory.count >= Self.byteCount(capacity: capacity))
+        guard let start = memory.baseAddress else { preconditionFailure("no memory") }
+        let bucketCount = Self.bucketCount(capacity: capacity)
+        let wordCount = bucketCount * Self.wordsPerBucket
+        let wordStart = unsafe start + TableHeader.byteCount
+        let entryStart = unsafe wordStart + wordCount * 4
+        unsafe header = start.bindMemory(to: TableHeader.self, capacity: 1)
+        unsafe header.initialize(
+            to: TableHeader(capacity: capacity, hashKeyIdentity: hashKeyIdentity))
+        words = unsafe PowerOfTwoTable(
+            wordStart.bindMemory(to: UInt32.self, capacity: wordCount), count: wordCount)
+        entries = unsafe FixedTable(
+            entryStart.bindMemory(to: ConnectionEntry.self, capacity: capacity + 1),
+            count: capacity + 1)
+        bucketMask = bucketCount - 1
+        self.capacity = capacity
+    }
+
+    /// Entries in use.
+    @inline(__always)
+    var count: Int { unsafe Int(header.pointee.used) }
+
+    /// The first index that was never used: all connections lie below it.
+    var highWaterMark: UInt32 { unsafe header.pointee.untouched }
+
+    /// The entry at a reference.
+    @inline(__always)
+    subscript(index: UInt32) -> ConnectionEntry {
+        unsafeAddress { unsafe entries.address(of: Int(index)) }
+        nonmutating unsafeMutableAddress { unsafe entries.mutableAddress(of: Int(index)) }
+    }
+
+    // MARK: Look-up
+
+    @inline(__always)
+    func prefetchBucket(_ hash: UInt64) { words.prefetch(Self.firstWord(hash)) }
+
+    @inline(__always)
+    func prefetchEntry(_ index: UInt32) { entries.prefetch(Int(index)) }
+
+    /// The line that the next insertion writes.
+    @inline(__always)
+    func prefetchFree() {
+        let next = unsafe header.pointee.firstFree
+        unsafe entries.prefetch(Int(next != 0 ? next : header.pointee.untouched))
+    }
+
+    /// The first entry whose tag fits the hash, to be prefetched; 0 when none does.
+    @inline(__always)
+    func candidate(_ hash: UInt64) -> UInt32 {
+        let first = Self.firstWord(hash)
+        let tag = Self.tag(hash)
+        for position in 0..<Self.slotsPerBucket {
+            let word = words[first &+ position]
+            if word & ~Self.entryMask == tag && word != 0 { return word & Self.entryMask }
+            if word == 0 { break }
+        }
+        guard words[first &+ Self.spillWord] != 0 else { return 0 }
+        return find(inBucketAt: Self.spillWordIndex(hash, bucketMask), tag) { _ in true }
+    }
+
+    /// The entry that has the tag of the hash and satisfies `isWanted`; 0 when none does.
+    @inline(__always)
+    func find(_ hash: UInt64, where isWanted: (UInt32) -> Bool) -> UInt32 {
+        let first = Self.firstWord(hash)
+        let tag = Self.tag(hash)
+        let found = find(inBucketAt: first, tag, where: isWanted)
+        if found != 0 || words[first &+ Self.spillWord] == 0 { return found }
+        return find(inBucketAt: Self.spillWordIndex(hash, bucketMask), tag, where: isWanted)
+    }
+
+    @inline(__always)
+    private func find(
+        inBucketAt first: Int, _ tag: UInt32, where isWanted: (UInt32) -> Bool
+    ) -> UInt32 {
+        for position in 0..<Self.slotsPerBucket {
+            let word = words[first &+ position]
+            if word == 0 { return 0 }
+            if word & ~Self.entryMask == tag && isWanted(word & Self.entryMask) {
+                return word & Self.entryMask
+            }
+        }
+        return 0
+    }
+
+    // MARK: Change
+
+    /// A free entry; 0 when all are in use. Its content is undefined.
+    @inline(__always)
+    func allocate() -> UInt32 {
+        let free = unsafe header.pointee.firstFree
+        if free != 0 {
+            unsafe header.pointee.firstFree = entries[Int(free)].lastSeen
+            unsafe header.pointee.used &+= 1
+            return free
+        }
+        let next = unsafe header.pointee.untouched
+        guard Int(next) <= capacity else { return 0 }
+        unsafe header.pointee.untouched = next &+ 1
+        unsafe header.pointee.used &+= 1
+        return next
+    }
+
+    /// Takes an entry back that nothing refers to any more.
+    @inline(__always)
+    func release(_ index: UInt32) {
+        entries[Int(index)].state = .free
+        unsafe entries[Int(index)].lastSeen = header.pointee.firstFree
+        unsafe header.pointee.firstFree = index
+        unsafe header.pointee.used &-= 1
+    }
+
+    /// Makes an entry findable by a hash; `false` when both buckets of the hash are full.
+    @inline(__always)
+    func link(_ index: UInt32, by hash: UInt64) -> Bool {
+        let first = Self.firstWord(hash)
+        let word = Self.tag(hash) | index
+        if append(word, toBucketAt: first) { return true }
+        guard append(word, toBucketAt: Self.spillWordIndex(hash, bucketMask)) else { return false }
+        words[first &+ Self.spillWord] &+= 1
+        return true
+    }
+
+    /// Ends that an entry is found by a hash; nothing happens when it was not.
+    func unlink(_ index: UInt32, by hash: UInt64) {
+        let first = Self.firstWord(hash)
+        let word = Self.tag(hash) | index
+        if remove(word, fromBucketAt: first) { return }
+        guard words[first &+ Self.spillWord] != 0,
+            remove(word, fromBucketAt: Self.spillWordIndex(hash, bucketMask))
+        else { return }
+        words[first &+ Self.spillWord] &-= 1
+    }
+
+    /// The entries that share the bucket of a hash, in no order: where room can be made for it.
+    func neighbours(of hash: UInt64, _ body: (UInt32) -> Void) {
+        for first in [Self.firstWord(hash), Self.spillWordIndex(hash, bucketMask)] {
+            for position in 0..<Self.slotsPerBucket where words[first &+ position] != 0 {
+                body(words[first &+ position] & Self.entryMask)
+            }
+        }
+    }
+
+    @inline(__always)
+    private func append(_ word: UInt32, toBucketAt first: Int) -> Bool {
+        for position in 0..<Self.slotsPerBucket where words[first &+ position] == 0 {
+            words[first &+ position] = word
+            return true
+        }
+        return false
+    }
+
+    private func remove(_ word: UInt32, fromBucketAt first: Int) -> Bool {
+        var hole = -1
+        var last = -1
+        for position in 0..<Self.slotsPerBucket {
+            let found = words[first &+ position]
+            if found == 0 { break }
+            if found == word { hole = position }
+            last = position
+        }
+        guard hole >= 0 else { return false }
+        words[first &+ hole] = words[first &+ last]
+        words[first &+ last] = 0
+        return true
+    }
+
+    // The lower half of the hash: the Maglev slot is chosen by the upper one.
+    @inline(__always)
+    private static func firstWord(_ hash: UInt64) -> Int {
+        Int(truncatingIfNeeded: hash & 0xffff_ffff) &* wordsPerBucket
+    }
+
+    @inline(__always)
+    private static func tag(_ hash: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: hash) & ~entryMask
+    }
+
+    /// The second bucket of a hash, never the first again.
+    @inline(__always)
+    private static func spillWordIndex(_ hash: UInt64, _ mask: Int) -> Int {
+        let first = Int(truncatingIfNeeded: hash)
+        let second = Int(truncatingIfNeeded: hash >> 32)
+        let bucket = (first ^ second) & mask == 0 ? second ^ 1 : second
+        return bucket &* wordsPerBucket
+    }
+}
+
+/// What stands in front of a table in its memory, so that another process can tell whether it
+/// knows the layout.
+struct TableHeader: BitwiseCopyable {
+    /// One cache line.
+    static let byteCount = 64
+    /// "XDPLBCT" and a layout version.
+    private static let magic: UInt64 = 0x5844_504c_4243_5400
+    private static let layoutVersion: UInt64 = 1
+
+    var magicAndVersion: UInt64
+    var entryByteCount: UInt32
+    var capacity: UInt32
+    var hashKeyIdentity: UInt64
+    var generation: UInt64
+    /// Index of a released entry, the head of a list through them; 0 when there is none.
+    var firstFree: UInt32
+    /// Index of the first entry that was never used.
+    var untouched: UInt32
+    var used: UInt32
+
+    init(capacity: Int, hashKeyIdentity: UInt64) {
+        magicAndVersion = Self.magic | Self.layoutVersion
+        entryByteCount = UInt32(MemoryLayout<ConnectionEntry>.stride)
+        self.capacity = UInt32(capacity)
+        self.hashKeyIdentity = hashKeyIdentity
+        generation = 0
+        firstFree = 0
+        untouched = 1
+        used = 0
+    }
+}

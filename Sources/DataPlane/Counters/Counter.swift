@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a worker counts besides drops, services and backends; the value is the place in the page.
+public enum Counter: Int, CaseIterable, Sendable {
+    /// Frames taken from the RX ring.
+    case receivedPackets
+    /// Their bytes.
+    case receivedBytes
+    /// Frames put on the TX ring.
+    case transmittedPackets
+    /// Their bytes.
+    case transmittedBytes
+    /// Look-ups that found an entry.
+    case lookupHits
+    /// Look-ups that found none.
+    case lookupMisses
+    /// Entries made.
+    case insertions
+    /// Flows for which there was no entry.
+    case insertionsFull
+    /// Entries that ended by their idle timeout.
+    case evictionsIdle
+    /// Entries of closed connections that ended.
+    case evictionsClosed
+    /// Entries that ended to make room.
+    case evictionsPressure
+    /// Entries ended by a command, or with their backend or service.
+    case evictionsFlush
+    /// Flows for which no SNAT port was free.
+    case snatExhausted
+    /// Frames given to the worker that owns their SNAT port.
+    case handedOff
+    /// Frames lost because that worker's ring was full.
+    case handOffFull
+    /// Frames kept until their next hop was resolved.
+    case waiting
+    /// Of these, the ones sent.
+    case waitingSent
+    /// Of these, the ones dropped.
+    case waitingDropped
+    /// Batches with frames in them.
+    case batches
+    /// Of these, those of 1 frame.
+    case batchesUpTo1
+    /// Of these, those of 2–8.
+    case batchesUpTo8
+    /// Of these, those of 9–16.
+    case batchesUpTo16
+    /// Of these, those of 17–32.
+    case batchesUpTo32
+    /// Of these, those of 33–64.
+    case batchesUpTo64
+    /// Nanoseconds in rounds with frames.
+    case busyNanoseconds
+    /// Nanoseconds in rounds without.
+    case idleNanoseconds
+    /// Nanoseconds asleep in the kernel.
+    case blockedNanoseconds
+    /// System calls that woke the kernel to transmit.
+    case transmitWakeups
+    /// System calls that woke the kernel to fill.
+    case fillWakeups
+    /// Rounds of the loop, so that a stuck worker shows.
+    case rounds
+    /// Generation the worker acknowledged.
+    case generation
+}
+
+/// What is counted for each service.
+public enum ServiceCounter: Int, CaseIterable, Sendable {
+    /// Packets from clients.
+    case packetsIn
+    /// Their IP bytes.
+    case bytesIn
+    /// Packets from backends (`snat`).
+    case packetsOut
+    /// Their IP bytes.
+    case bytesOut
+    /// Connections admitted.
+    case newConnections
+    /// Connections tracked now.
+    case connections
+}
+
+/// What is counted for each backend.
+public enum BackendCounter: Int, CaseIterable, Sendable {
+    /// Packets sent to it.
+    case packets
+    /// Their IP bytes, as the client sent them.
+    case bytes
+    /// Connections pinned to it now.
+    case connections
+    /// Connections pinned to it since it exists.
+    case newConnections
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The keyed 64-bit hash of a five-tuple.
+///
+/// Multiplies 64-bit words of the tuple, each hidden behind a secret word, and folds the 128-bit
+/// products (the construction of wyhash). Without the key a set of flows that collide cannot be
+/// computed; public hashes such as CRC32C, Toeplitz or jhash give no such set either, as nothing
+/// of theirs is used. Different uses take different bits: ``slotWord`` the upper half, the
+/// connection table the lower.
+struct FlowHash: BitwiseCopyable, Sendable {
+    private let secrets: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
+
+    init(key: HashKey) {
+        func secret(_ index: UInt8) -> UInt64 {
+            // Odd, so that no multiplication loses its low bit.
+            SipHash.hash([UInt8]("xdplb flow hash".utf8) + [index], key: key) | 1
+        }
+        secrets = (secret(0), secret(1), secret(2), secret(3), secret(4), secret(5))
+    }
+
+    @inline(__always)
+    func hash(_ flow: FiveTuple) -> UInt64 {
+        let source = Self.fold(flow.source.low ^ secrets.0, flow.source.high ^ secrets.1)
+        let destination = Self.fold(
+            flow.destination.low ^ secrets.2, flow.destination.high ^ secrets.3)
+        return Self.fold(
+            source ^ flow.tail ^ secrets.4,
+            (destination << 32 | destination >> 32) ^ source ^ secrets.5)
+    }
+
+    @inline(__always)
+    private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
+        let product = left.multipliedFullWidth(by: right)
+        return product.low ^ product.high
+    }
+}
+
+extension UInt64 {
+    /// The half of a flow hash that chooses the Maglev slot.
+    @inline(__always)
+    var slotWord: UInt32 { UInt32(truncatingIfNeeded: self >> 32) }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A 128-bit secret that flow hashes and Maglev tables are keyed with.
+///
+/// Load balancers of a fleet share one, so that they choose alike; nobody outside knows it, so
+/// that nobody can compute flows that collide.
+public struct HashKey: Hashable, Sendable {
+    let low: UInt64
+    let high: UInt64
+
+    /// A key of 16 bytes; `nil` for any other count.
+    public init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == 16 else { return nil }
+        low = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        high = bytes.dropFirst(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// A number that tells two keys apart without telling what they are.
+    public var identity: UInt64 { SipHash.hash([UInt8]("xdplb key identity".utf8), key: self) }
+}
+
+/// SipHash-2-4 (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012).
+///
+/// For control-path work, where its strength is wanted and its 20 ns do not matter; packets are
+/// hashed by ``FlowHash``.
+enum SipHash {
+    static func hash(_ message: [UInt8], key: HashKey) -> UInt64 {
+        var v0 = key.low ^ 0x736f_6d65_7073_6575
+        var v1 = key.high ^ 0x646f_7261_6e64_6f6d
+        var v2 = key.low ^ 0x6c79_6765_6e65_7261
+        var v3 = key.high ^ 0x7465_6462_7974_6573
+
+        func rotate(_ value: UInt64, _ count: UInt64) -> UInt64 {
+            value << count | value >> (64 - count)
+        }
+        func round() {
+            v0 &+= v1
+            v1 = rotate(v1, 13) ^ v0
+            v0 = rotate(v0, 32)
+            v2 &+= v3
+            v3 = rotate(v3, 16) ^ v2
+            v0 &+= v3
+            v3 = rotate(v3, 21) ^ v0
+            v2 &+= v1
+            v1 = rotate(v1, 17) ^ v2
+            v2 = rotate(v2, 32)
+        }
+        func absorb(_ word: UInt64) {
+            v3 ^= word
+            round()
+            round()
+            v0 ^= word
+        }
+
+        var rest = message[...]
+        while rest.count >= 8 {
+            absorb(rest.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) })
+            rest = rest.dropFirst(8)
+        }
+        let tail = rest.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+        absorb(UInt64(truncatingIfNeeded: message.count) << 56 | tail)
+
+        v2 ^= 0xff
+        for _ in 0..<4 { round() }
+        return v0 ^ v1 ^ v2 ^ v3
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+public import CXDP
+
+/// Up to 64 frames that are handled together, and what became of them.
+///
+/// The worker fills ``receiveBuffer`` and says how many frames came; the pipeline gives each a
+/// verdict and sorts them into the lists that the worker then carries out. Memory is allocated
+/// once.
+@safe
+public struct Batch: ~Copyable {
+    /// Most frames of a batch.
+    public static let capacity = 64
+    /// Frames that leave may be more than came: some were waiting for a next hop.
+    private static let outgoingCapacity = capacity * 2
+
+    private let received: UnsafeMutablePointer<xdp_desc>
+    private let outgoing: UnsafeMutablePointer<xdp_desc>
+    private let discarded: UnsafeMutablePointer<UInt64>
+    private let states: UnsafeMutablePointer<PacketState>
+    private let requested: UnsafeMutablePointer<IPAddress>
+
+    /// Frames in the batch.
+    public private(set) var count = 0
+    private var outgoingCount = 0
+    private var discardedCount = 0
+    private var requestedCount = 0
+    /// Frames whose verdict is a hand-off.
+    public internal(set) var handOffCount = 0
+    /// Bytes of the outgoing frames.
+    public private(set) var outgoingByteCount: UInt64 = 0
+
+    /// An empty batch.
+    public init() {
+        unsafe received = .allocate(capacity: Self.capacity)
+        unsafe received.initialize(repeating: xdp_desc(), count: Self.capacity)
+        unsafe outgoing = .allocate(capacity: Self.outgoingCapacity)
+        unsafe outgoing.initialize(repeating: xdp_desc(), count: Self.outgoingCapacity)
+        unsafe discarded = .allocate(capacity: Self.outgoingCapacity)
+        unsafe discarded.initialize(repeating: 0, count: Self.outgoingCapacity)
+        unsafe states = .allocate(capacity: Self.capacity)
+        unsafe states.initialize(repeating: PacketState(), count: Self.capacity)
+        unsafe requested = .allocate(capacity: Self.capacity)
+        unsafe requested.initialize(repeating: FiveTuple.zero.source, count: Self.capacity)
+    }
+
+    deinit {
+        unsafe received.deallocate()
+        unsafe outgoing.deallocate()
+        unsafe discarded.deallocate()
+        unsafe states.deallocate()
+        unsafe requested.deallocate()
+    }
+
+    // MARK: For the worker
+
+    /// Where descriptors of received frames are put before ``begin(count:)``.
+    public var receiveBuffer: UnsafeMutableBufferPointer<xdp_desc> {
+        unsafe UnsafeMutableBufferPointer(start: received, count: Self.capacity)
+    }
+
+    /// Starts a batch of the first `count` frames of ``receiveBuffer``.
+    ///
+    /// - Precondition: `count` is within ``capacity``.
+    public mutating func begin(count: Int) {
+        precondition((0...Self.capacity).contains(count))
+        self.count = count
+        outgoingCount = 0
+        outgoingByteCount = 0
+        discardedCount = 0
+        requestedCount = 0
+        handOffCount = 0
+    }
+
+    /// Frames to transmit.
+    public var transmits: UnsafeMutableBufferPointer<xdp_desc> {
+        unsafe UnsafeMutableBufferPointer(start: outgoing, count: outgoingCount)
+    }
+
+    /// Addresses of frames that are done with.
+    public var discards: UnsafeMutableBufferPointer<UInt64> {
+        unsafe UnsafeMutableBufferPointer(start: discarded, count: discardedCount)
+    }
+
+    /// Addresses that the kernel is to be asked to resolve.
+    public var resolveRequests: UnsafeMutableBufferPointer<IPAddress> {
+        unsafe UnsafeMutableBufferPointer(start: requested, count: requestedCount)
+    }
+
+    /// The verdict on a frame.
+    ///
+    /// - Precondition: `index < count`.
+    public func verdict(at index: Int) -> Verdict { self[index].verdict }
+
+    /// The descriptor of a frame as it was received, or as it was rewritten.
+    ///
+    /// - Precondition: `index < count`.
+    public func descriptor(at index: Int) -> xdp_desc {
+        precondition(index < count)
+        return unsafe received[index]
+    }
+
+    // MARK: For the pipeline
+
+    @inline(__always)
+    subscript(index: Int) -> PacketState {
+        unsafeAddress {
+            assert(index < Self.capacity)
+            return unsafe UnsafePointer(states + (index & (Self.capacity - 1)))
+        }
+        unsafeMutableAddress {
+            assert(index < Self.capacity)
+            return unsafe states + (index & (Self.capacity - 1))
+        }
+    }
+
+    @inline(__always)
+    func address(at index: Int) -> UInt64 { unsafe received[index & (Self.capacity - 1)].addr }
+
+    @inline(__always)
+    func length(at index: Int) -> UInt32 { unsafe received[index & (Self.capacity - 1)].len }
+
+    /// The frame at `index` now starts elsewhere in its chunk.
+    @inline(__always)
+    mutating func setDescriptor(at index: Int, address: UInt64, length: UInt32) {
+        unsafe received[index & (Self.capacity - 1)] = xdp_desc(
+            addr: address, len: length, options: 0)
+    }
+
+    @inline(__always)
+    mutating func transmit(_ index: Int) {
+        self[index].verdict = .transmit
+        let descriptor = unsafe received[index & (Self.capacity - 1)]
+        append(descriptor)
+    }
+
+    /// Adds a frame that came with an earlier batch.
+    @inline(__always)
+    mutating func append(_ descriptor: xdp_desc) {
+        precondition(outgoingCount < Self.outgoingCapacity)
+        unsafe outgoing[outgoingCount] = descriptor
+        outgoingCount &+= 1
+        outgoingByteCount &+= UInt64(descriptor.len)
+    }
+
+    @inline(__always)
+    mutating func drop(_ index: Int, for reason: DropReason) {
+        self[index].verdict = .drop(reason)
+        discard(address(at: index))
+    }
+
+    /// Adds a frame that came with an earlier batch.
+    @inline(__always)
+    mutating func discard(_ address: UInt64) {
+        precondition(discardedCount < Self.outgoingCapacity)
+        unsafe discarded[discardedCount] = address
+        discardedCount &+= 1
+    }
+
+    /// Room for frames of earlier batches.
+    var roomForEarlierFrames: Int {
+        Self.outgoingCapacity - Self.capacity - max(outgoingCount, discardedCount)
+    }
+
+    mutating func requestResolution(of address: IPAddress) {
+        guard requestedCount < Self.capacity else { return }
+        unsafe requested[requestedCount] = address
+        requestedCount += 1
+    }
+}
+
+/// What the passes of the pipeline tell each other about a frame.
+struct PacketState: BitwiseCopyable {
+    /// Whose packet it is.
+    enum Direction: UInt8, BitwiseCopyable {
+        /// From a client to a VIP.
+        case fromClient
+        /// From a backend to a SNAT address.
+        case fromBackend
+    }
+
+    var flow = FiveTuple.zero
+    var layout = FrameLayout()
+    var hash: UInt64 = 0
+    /// Number of the service; of a reply, not known before its connection is.
+    var service: UInt16 = 0
+    /// The entry that may be its connection's; 0 when there is none.
+    var candidate: UInt32 = 0
+    var direction = Direction.fromClient
+    var verdict = Verdict.undecided
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One packet's bytes inside a chunk, and the free bytes in front of them.
+///
+/// Its first `length` bytes exist: ``FrameMemory/frame(at:length:)`` checked it once. Valid until
+/// its batch ends.
+@safe
+struct Frame {
+    private let start: UnsafeMutableRawPointer
+    /// Bytes of the frame, from the Ethernet header on.
+    let length: Int
+    /// Free bytes before the frame in its chunk.
+    let headroom: Int
+
+    @inline(__always)
+    init(start: UnsafeMutableRawPointer, length: Int, headroom: Int) {
+        unsafe self.start = start
+        self.length = length
+        self.headroom = headroom
+    }
+
+    /// A view of `count` bytes from `offset`; `nil` unless all of them are in the frame.
+    @inline(__always)
+    func bytes(at offset: Int, count: Int) -> HeaderBytes? {
+        guard offset >= 0, offset &+ count <= length else { return nil }
+        return unsafe HeaderBytes(start + offset, count: count)
+    }
+
+    /// The same packet with `count` more bytes in front, whose content is undefined; `nil` when
+    /// the headroom is smaller.
+    @inline(__always)
+    func grown(by count: Int) -> Frame? {
+        guard count >= 0, headroom >= count else { return nil }
+        return unsafe Frame(
+            start: start - count, length: length &+ count, headroom: headroom &- count)
+    }
+
+    /// The same packet cut to its first `length` bytes.
+    ///
+    /// - Precondition: not longer than the frame.
+    @inline(__always)
+    func cut(to length: Int) -> Frame {
+        precondition(length <= self.length)
+        return unsafe Frame(start: start, length: length, headroom: headroom)
+    }
+
+    /// The bytes, for tests and for printing.
+    var contents: UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: start, count: length)
+    }
+}

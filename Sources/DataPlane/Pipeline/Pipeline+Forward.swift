@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Third pass: the connection, the backend, the rewrite, the next hop.
+extension Pipeline {
+    /// A packet from a client: to the backend its connection is pinned to, or to a new one.
+    @inline(__always)
+    mutating func forwardToBackend(
+        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) throws(DropReason) {
+        guard let service = snapshot.service(batch[index].service) else { throw .noService }
+        let bytes = UInt64(batch[index].layout.packetLength)
+        counters.add(1, to: .packetsIn, ofService: service.id)
+        counters.add(bytes, to: .bytesIn, ofService: service.id)
+
+        if let entry = trackedConnection(of: batch[index], snapshot, tick) {
+            counters.add(1, to: .lookupHits)
+            let backendID = connections[entry].backend
+            countBackend(backendID, bytes)
+            if connections[entry].mode == .snat {
+                try translateToBackend(&batch, index, entry, snapshot, tick)
+            } else {
+                try encapsulate(&batch, index, snapshot.backend(backendID), snapshot, tick)
+            }
+            return
+        }
+
+        counters.add(1, to: .lookupMisses)
+        let backendID = service.maglev.backend(for: batch[index].hash.slotWord)
+        guard backendID != MaglevTable.nobody else { throw .noBackend }
+        let backend = snapshot.backend(backendID)
+        switch service.mode {
+        case .dsr:
+            try track(batch[index], service, backendID, backend, snapshot, tick)
+            countBackend(backendID, bytes)
+            try encapsulate(&batch, index, backend, snapshot, tick)
+        case .snat:
+            let entry = try admit(batch[index], service, backendID, backend, snapshot, tick)
+            countBackend(backendID, bytes)
+            try translateToBackend(&batch, index, entry, snapshot, tick)
+        }
+    }
+
+    /// A packet from a backend to a SNAT address: to the client of its connection.
+    @inline(__always)
+    mutating func forwardToClient(
+        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) throws(DropReason) {
+        let flow = batch[index].flow
+        var entry = batch[index].candidate
+        if entry == 0 || !isReply(flow, to: entry, snapshot) {
+            entry = connections.find(batch[index].hash) { isReply(flow, to: $0, snapshot) }
+        }
+        guard entry != 0 else {
+            counters.add(1, to: .lookupMisses)
+            throw .noConnection
+        }
+        counters.add(1, to: .lookupHits)
+        guard admitsTracked(entry, snapshot) else {
+            end(entry, for: .evictionsFlush, snapshot)
+            throw .noConnection
+        }
+        let wasOpening = connections[entry].state == .opening
+        connections[entry].advanceFromBackend(batch[index].layout.tcpFlags)
+        if wasOpening && connections[entry].state != .opening { openingCount &-= 1 }
+        touch(entry, tick)
+
+        let service = connections[entry].service
+        counters.add(1, to: .packetsOut, ofService: service)
+        counters.add(UInt64(batch[index].layout.packetLength), to: .bytesOut, ofService: service)
+
+        let key = connections[entry].key
+        let rewrite = SNATRewrite(
+            source: key.destination.lowWord, sourcePort: key.destinationPort,
+            destination: key.source.lowWord, destinationPort: key.sourcePort)
+        try translate(&batch, index, rewrite, snapshot)
+        try deliver(&batch, index, to: snapshot.nextHops.hop(towards: key.source), snapshot, tick)
+    }
+
+    // MARK: Connections
+
+    /// The entry of the packet's connection, followed by the packet; `nil` when there is none, or
+    /// when the one there was has ended.
+    @inline(__always)
+    private mutating func trackedConnection(
+        of packet: PacketState, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) -> UInt32? {
+        let flow = packet.flow
+        var entry = packet.candidate
+        if entry == 0 || !isForward(flow, to: entry) {
+            entry = connections.find(packet.hash) { isForward(flow, to: $0) }
+            guard entry != 0 else { return nil }
+        }
+        guard admitsTracked(entry, snapshot) else {
+            end(entry, for: .evictionsFlush, snapshot)
+            return nil
+        }
+        let segment = packet.layout.tcpFlags
+        if segment.contains(.syn), connections[entry].state.isReopenable,
+            !segment.contains(.ack)
+        {
+            // The client uses its port again: a new connection, which is admitted anew.
+            end(entry, for: .evictionsClosed, snapshot)
+            return nil
+        }
+        let wasOpening = connections[entry].state == .opening
+        connections[entry].advanceFromClient(segment)
+        if wasOpening && connections[entry].state != .opening { openingCount &-= 1 }
+        touch(entry, tick)
+        return entry
+    }
+
+    @inline(__always)
+    private func isForward(_ flow: FiveTuple, to entry: UInt32) -> Bool {
+        FiveTuple.same(connections[entry].key, flow) && connections[entry].state != .free
+    }
+
+    @inline(__always)
+    private func isReply(
+        _ flow: FiveTuple, to entry: UInt32, _ snapshot: borrowing ForwardingSnapshot
+    ) -> Bool {
+        connections[entry].state != .free && connections[entry].mode == .snat
+            && connections[entry].snatPort == flow.destinationPort
+            && FiveTuple.same(replyFlow(of: entry, snapshot), flow)
+    }
+
+    @inline(__always)
+    private func admitsTracked(_ entry: UInt32, _ snapshot: borrowing ForwardingSnapshot) -> Bool {
+        let backend = snapshot.backend(connections[entry].backend)
+        return backend.admits != .nothing && backend.epoch == connections[entry].backendEpoch
+    }
+
+    @inline(__always)
+    private func touch(_ entry: UInt32, _ tick: Tick) {
+        connections[entry].lastSeen = tick.milliseconds
+        connections[entry].packets &+= 1
+    }
+
+    @inline(__always)
+    private func countBackend(_ id: UInt16, _ bytes: UInt64) {
+        counters.add(1, to: .packets, ofBackend: id)
+        counters.add(bytes, to: .bytes, ofBackend: id)
+    }
+
+    // MARK: Rewriting
+
+    @inline(__always)
+    private mutating func encapsulate(
+        _ batch: inout Batch, _ index: Int, _ backend: BackendRecord,
+        _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) throws(DropReason) {
+        let address = batch.address(at: index)
+        guard let frame = memory.frame(at: address, length: batch.length(at: index)) else {
+            throw .malformed
+        }
+        identification &+= 1
+        let hashed = UInt32(truncatingIfNeeded: batch[index].hash) & snapshot.link.outerSourceHashMask
+        let outer = IPIPEncapsulation.Outer(
+            source: snapshot.link.outerSource | hashed, destination: backend.address.lowWord,
+            identification: identification)
+        let grown = try IPIPEncapsulation.encapsulate(
+            frame, batch[index].layout, outer, on: snapshot.link)
+        batch.setDescriptor(
+            at: index, address: address &- UInt64(IPIPEncapsulation.overhead),
+            length: UInt32(truncatingIfNeeded: grown.length))
+        try deliver(&batch, index, to: nextHop(of: backend, snapshot), snapshot, tick)
+    }
+
+    @inline(__always)
+    private mutating func translateToBackend(
+        _ batch: inout Batch, _ index: Int, _ entry: UInt32,
+        _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) throws(DropReason) {
+        let reply = replyFlow(of: entry, snapshot)
+        let rewrite = SNATRewrite(
+            source: reply.destination.lowWord, sourcePort: reply.destinationPort,
+            destination: reply.source.lowWord, destinationPort: reply.sourcePort)
+        try translate(&batch, index, rewrite, snapshot)
+        let backend = snapshot.backend(connections[entry].backend)
+        try deliver(&batch, index, to: nextHop(of: backend, snapshot), snapshot, tick)
+    }
+
+    @inline(__always)
+    private func translate(
+        _ batch: inout Batch, _ index: Int, _ rewrite: SNATRewrite,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) throws(DropReason) {
+        let address = batch.address(at: index)
+        guard let frame = memory.frame(at: address, length: batch.length(at: index)) else {
+            throw .malformed
+        }
+        let isUDP = batch[index].flow.transportNumber == TransportProtocol.udp.rawValue
+        let packet = try rewrite.apply(
+            to: frame, batch[index].layout, isUDP: isUDP, on: snapshot.link)
+        batch.setDescriptor(
+            at: index, address: address, length: UInt32(truncatingIfNeeded: packet.length))
+    }
+
+    @inline(__always)
+    private func nextHop(
+        of backend: BackendRecord, _ snapshot: borrowing ForwardingSnapshot
+    ) -> NextHop {
+        guard backend.nextHop != BackendRecord.noNextHop else { return .noRoute }
+        return snapshot.nextHops.hop(at: Int(backend.nextHop))
+    }
+}

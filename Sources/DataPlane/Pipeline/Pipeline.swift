@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CXDP
+
+/// Turns bytes into verdicts, a batch at a time: parse, look up, rewrite.
+///
+/// One worker owns one pipeline, and with it the state of the flows that reach that worker. Each
+/// pass asks for the memory that the next one reads, which at 100 000 flows is worth more than
+/// anything else here. Nothing is allocated, no clock is read and no system call is made, so the
+/// same code runs under `replay`, `trace` and the tests.
+public struct Pipeline: ~Copyable {
+    /// Which worker's it is.
+    let worker: Int
+    let memory: FrameMemory
+    let counters: CounterPage
+    var connections: ConnectionTable
+    var ports: SNATPorts
+    var waiting = WaitingFrames()
+
+    /// Entries whose handshake is not complete.
+    var openingCount = 0
+    /// Identification of the next outer header that needs one.
+    var identification: UInt16 = 0
+    var sweep = Sweep()
+    /// Generation and time of the latest look at the waiting frames.
+    var reviewed: (generation: UInt64, tick: Tick) = (0, Tick(milliseconds: 0))
+
+    /// A pipeline without connections.
+    ///
+    /// - Parameters:
+    ///   - worker: Its number among the workers.
+    ///   - memory: Where the frames of its batches lie.
+    ///   - tables: Zeroed memory of ``PipelineCapacity/byteCount`` bytes, aligned to 64, that
+    ///     outlives it.
+    ///   - capacity: Sizes of the tables.
+    ///   - counters: The page that it alone writes.
+    ///   - hashKey: Whose identity is noted beside the connections.
+    public init(
+        worker: Int, memory: FrameMemory, tables: UnsafeMutableRawBufferPointer,
+        capacity: PipelineCapacity, counters: CounterPage, hashKey: HashKey
+    ) {
+        self.worker = worker
+        self.memory = memory
+        self.counters = counters
+        let connectionBytes = capacity.connectionByteCount
+        connections = unsafe ConnectionTable(
+            in: UnsafeMutableRawBufferPointer(rebasing: tables[..<connectionBytes]),
+            capacity: capacity.connections, hashKeyIdentity: hashKey.identity)
+        ports = unsafe SNATPorts(
+            in: UnsafeMutableRawBufferPointer(rebasing: tables[connectionBytes...]),
+            capacity: capacity.snatPorts)
+    }
+
+    /// Entries of the connection table in use.
+    public var connectionCount: Int { connections.count }
+
+    /// Frames that wait for a next hop: chunks the pipeline holds between batches.
+    public var waitingCount: Int { waiting.count }
+
+    /// Gives every frame of the batch a verdict, and writes the headers of those to be sent.
+    public mutating func process(
+        _ batch: inout Batch, with snapshot: borrowing ForwardingSnapshot, at tick: Tick
+    ) {
+        for index in 0..<batch.count {
+            memory.prefetch(batch.address(at: index))
+        }
+        for index in 0..<batch.count {
+            do throws(DropReason) {
+                try classify(&batch, index, snapshot)
+            } catch {
+                drop(&batch, index, for: error)
+            }
+        }
+        for index in 0..<batch.count where batch[index].verdict == .undecided {
+            lookUp(&batch, index, snapshot)
+        }
+        for index in 0..<batch.count where batch[index].verdict == .undecided {
+            do throws(DropReason) {
+                switch batch[index].direction {
+                case .fromClient: try forwardToBackend(&batch, index, snapshot, tick)
+                case .fromBackend: try forwardToClient(&batch, index, snapshot, tick)
+                }
+            } catch {
+                drop(&batch, index, for: error)
+            }
+        }
+    }
+
+    /// First pass: whose packet it is. Asks for the bucket of its connection.
+    @inline(__always)
+    private func classify(
+        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
+    ) throws(DropReason) {
+        batch[index].verdict = .undecided
+        guard let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
+        else { throw .malformed }
+        let parsed = try FlowParser.parse(frame)
+        batch[index].flow = parsed.flow
+        batch[index].layout = parsed.layout
+        if let service = snapshot.serviceTable.service(for: parsed.flow) {
+            batch[index].service = service
+            batch[index].direction = .fromClient
+        } else {
+            guard let address = snapshot.snat.find(parsed.flow.destination),
+                let port = address.index(of: parsed.flow.destinationPort)
+            else { throw .noService }
+            let owner = address.owner(ofIndex: port)
+            guard owner == worker else {
+                batch[index].verdict = .handOff(worker: UInt8(truncatingIfNeeded: owner))
+                batch.handOffCount &+= 1
+                return
+            }
+            batch[index].direction = .fromBackend
+        }
+        let hash = snapshot.flowHash.hash(parsed.flow)
+        batch[index].hash = hash
+        connections.prefetchBucket(hash)
+    }
+
+    /// Second pass: which entry it may have. Asks for that, or for what a new one needs.
+    @inline(__always)
+    private func lookUp(
+        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
+    ) {
+        let hash = batch[index].hash
+        let candidate = connections.candidate(hash)
+        batch[index].candidate = candidate
+        if candidate != 0 {
+            connections.prefetchEntry(candidate)
+        } else if batch[index].direction == .fromClient {
+            connections.prefetchFree()
+            snapshot.service(batch[index].service)?.maglev.prefetch(for: hash.slotWord)
+        }
+    }
+
+    @inline(__always)
+    func drop(_ batch: inout Batch, _ index: Int, for reason: DropReason) {
+        batch.drop(index, for: reason)
+        counters.add(reason)
+    }
+}
+
+/// Sizes of a pipeline's tables, fixed at the start.
+public struct PipelineCapacity: Hashable, Sendable {
+    /// Entries of the connection table.
+    public var connections: Int
+    /// Backends that may have SNAT ports at once.
+    public var snatBackends: Int
+    /// SNAT addresses.
+    public var snatAddresses: Int
+    /// Ports of a SNAT address that a worker owns, at most.
+    public var snatPortsPerAddress: Int
+
+    /// Sizes of their parts.
+    public init(
+        connections: Int, snatBackends: Int, snatAddresses: Int, snatPortsPerAddress: Int
+    ) {
+        self.connections = connections
+        self.snatBackends = snatBackends
+        self.snatAddresses = snatAddresses
+        self.snatPortsPerAddress = snatPortsPerAddress
+    }
+
+    /// Bytes of memory that the tables take.
+    public var byteCount: Int { connectionByteCount + snatPorts.byteCount }
+
+    var connectionByteCount: Int {
+        (ConnectionTable.byteCount(capacity: connections) + 63) & ~63
+    }
+
+    var snatPorts: SNATPorts.Capacity {
+        SNATPorts.Capacity(
+            portSpaces: snatBackends, addresses: snatAddresses,
+            portsPerAddress: snatPortsPerAddress)
+    }
+}
