@@ -20,6 +20,12 @@
 #define XDP_MAX_TX_SKB_BUDGET 9
 #endif
 
+/* A ring index that the kernel moves, for counting only: `xsk.h` does its own acquire loads. */
+static inline __attribute__((always_inline)) __u32 xdplb_load_index(const __u32 *_Nonnull index)
+{
+	return __atomic_load_n(index, __ATOMIC_RELAXED);
+}
+
 /* One instruction; _mm_prefetch is a macro, which Swift does not import. */
 static inline __attribute__((always_inline)) void xdplb_prefetch(const void *_Nonnull address)
 {

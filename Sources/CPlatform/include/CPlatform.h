@@ -7,3 +7,33 @@
 /* Names the calling thread (at most 15 bytes) and pins it to `cpu`, or to none when negative.
  * Returns 0 or an errno value. */
 int cplatform_name_and_pin_thread(const char *_Nonnull name, int cpu);
+
+/* A new eventfd, non-blocking and closed on exec, or -1 with errno. Glibc's module lacks it. */
+int cplatform_eventfd(void);
+
+/* A new memfd, closed on exec, on 2 MiB pages when `huge`; or -1 with errno. */
+int cplatform_memfd(const char *_Nonnull name, int huge);
+
+/* `EBUSY` for 16, and so on; NULL for a number that is no errno value. */
+const char *_Nullable cplatform_error_name(int error);
+
+/* Moves the calling thread into the network namespace of a file such as /run/netns/NAME, with a
+ * /sys of its own that shows this namespace. Irreversible. Returns 0 or an errno value. */
+int cplatform_enter_network_namespace(const char *_Nonnull path);
+
+/* Queues of an interface, as ETHTOOL_GCHANNELS counts them, and how many there could be. */
+struct cplatform_channels {
+	uint32_t combined, max_combined, rx, max_rx, tx, max_tx;
+};
+
+/* Descriptors of each of the NIC's own rings (ETHTOOL_GRINGPARAM), and how many there could be. */
+struct cplatform_rings {
+	uint32_t rx, max_rx, tx, max_tx;
+};
+
+/* These ask the driver of an interface of the caller's network namespace. They return 0 or an
+ * errno value: ENODEV without such an interface, EOPNOTSUPP where the driver does not tell. */
+int cplatform_driver(const char *_Nonnull interface, char *_Nonnull name, int size);
+int cplatform_channels(const char *_Nonnull interface,
+		       struct cplatform_channels *_Nonnull channels);
+int cplatform_rings(const char *_Nonnull interface, struct cplatform_rings *_Nonnull rings);
