@@ -37,3 +37,6 @@ int cplatform_driver(const char *_Nonnull interface, char *_Nonnull name, int si
 int cplatform_channels(const char *_Nonnull interface,
 		       struct cplatform_channels *_Nonnull channels);
 int cplatform_rings(const char *_Nonnull interface, struct cplatform_rings *_Nonnull rings);
+
+/* Writes the CPUs this process may run on, ascending; returns how many, at most `capacity`. */
+int cplatform_allowed_cpus(int *_Nonnull cpus, int capacity);

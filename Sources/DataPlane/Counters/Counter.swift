@@ -62,6 +62,16 @@ public enum Counter: Int, CaseIterable, Sendable {
     case fillWakeups
     /// Rounds of the loop, so that a stuck worker shows.
     case rounds
+    /// Chunks the kernel has to receive into.
+    case chunksFill
+    /// Chunks the worker has in its hands.
+    case chunksReceived
+    /// Chunks on their way out.
+    case chunksTransmitting
+    /// Chunks nobody has.
+    case chunksFree
+    /// Entries of the connection table in use.
+    case connections
     /// Generation the worker acknowledged.
     case generation
 }

@@ -32,6 +32,10 @@ extension XSKQueue {
         return unsafe umem
     }
 
+    /// Together half a second, in microseconds each.
+    static let bindAttempts = 100
+    static let bindPause: UInt32 = 5000
+
     /// Chunks that are kept from the fill ring.
     static func reserve(_ chunkCount: Int) -> Int { min(64, chunkCount / 8) }
 

@@ -72,9 +72,16 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
         configuration.libxdp_flags = UInt32(XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD)
         configuration.bind_flags = Self.bindFlags(bindMode)
         var socket: OpaquePointer?
-        let created = unsafe xsk_socket__create(
-            &socket, interface, UInt32(queueID), umem, rxRing.storage.ring, txRing.storage.ring,
-            &configuration)
+        var created: Int32 = 0
+        // The kernel releases a queue a moment after its last socket is closed: a process that
+        // follows another one at once would find it busy.
+        for _ in 0..<Self.bindAttempts {
+            created = unsafe xsk_socket__create(
+                &socket, interface, UInt32(queueID), umem, rxRing.storage.ring,
+                txRing.storage.ring, &configuration)
+            guard created == -EBUSY else { break }
+            usleep(Self.bindPause)
+        }
         guard created == 0, let socket = unsafe socket else {
             unsafe _ = xsk_umem__delete(umem)
             throw Self.bindError(interface, queueID, options, -created)

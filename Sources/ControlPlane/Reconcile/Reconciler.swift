@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: Apache-2.0
+public import DataPlane
+public import Logging
+public import struct Foundation.Date
+
+/// Brings what runs to what is wanted: compiles, publishes, and keeps what was published.
+///
+/// The one owner of desired state, identities and the running plan. Decides nothing about packets
+/// or services: ``DesiredState`` says what a change means, ``SnapshotCompiler`` what follows.
+public actor Reconciler: ControlPlaneService {
+    private let link: any DataPlaneHandle
+    private let compiler: SnapshotCompiler
+    private let log: Logger
+    private let hasFile: Bool
+    private let startedAt = Date()
+
+    private var desired: DesiredState
+    private var observed: ObservedState
+    private var running: SnapshotCompiler.Result
+    private var generation: UInt64 = 1
+    private var appliedAt = Date()
+    private var wasChanged = false
+    private var history: [String: TableHistory] = [:]
+    private var eligibleSince: [UInt16: Eligibility] = [:]
+    private let gate = Gate()
+
+    /// How often a service's table was built, and how many slots moved.
+    private struct TableHistory {
+        var rebuilds = 1
+        var movedSlots = 0
+    }
+
+    /// Whether a backend is eligible, and since when.
+    private struct Eligibility {
+        var isEligible: Bool
+        var since: Date
+    }
+
+    /// What the reconciler starts from.
+    public struct Start: Sendable {
+        /// What is to run.
+        public var configuration: Configuration
+        /// Whether it came from a file, which a change then differs from.
+        public var hasFile: Bool
+        /// What was observed.
+        public var observed: ObservedState
+        /// What flow hashes and Maglev tables are keyed with.
+        public var hashKey: HashKey
+        /// Sizes of the workers' tables.
+        public var capacity: PipelineCapacity
+        /// Workers there are.
+        public var workerCount: Int
+        /// Ports of the interface's own address that `snat` may use.
+        public var interfacePorts: [ClosedRange<UInt16>]
+
+        /// A start of its parts.
+        public init(
+            configuration: Configuration, hasFile: Bool, observed: ObservedState,
+            hashKey: HashKey, capacity: PipelineCapacity, workerCount: Int,
+            interfacePorts: [ClosedRange<UInt16>]
+        ) {
+            self.configuration = configuration
+            self.hasFile = hasFile
+            self.observed = observed
+            self.hashKey = hashKey
+            self.capacity = capacity
+            self.workerCount = workerCount
+            self.interfacePorts = interfacePorts
+        }
+
+        /// The first plan, which the workers start with.
+        ///
+        /// - Throws: When the configuration is over what there is room for.
+        public func plan() throws(ChangeRefused) -> ForwardingPlan { try compile().plan }
+
+        fileprivate var compiler: SnapshotCompiler {
+            SnapshotCompiler(
+                hashKey: hashKey, workerCount: workerCount, interfacePorts: interfacePorts)
+        }
+
+        fileprivate func compile() throws(ChangeRefused) -> SnapshotCompiler.Result {
+            let limits = IdentityRegistry.Limits(
+                snatBackends: capacity.snatBackends, snatAddresses: capacity.snatAddresses)
+            return try compiler.compile(
+                DesiredState(configuration), observed, IdentityRegistry(limits: limits),
+                known: [], generation: 1)
+        }
+    }
+
+    /// A reconciler of a data path that runs the plan of `start` already.
+    public init(
+        _ start: Start, link: any DataPlaneHandle, log: Logger
+    ) throws(ChangeRefused) {
+        self.link = link
+        self.log = log
+        compiler = start.compiler
+        hasFile = start.hasFile
+        desired = DesiredState(start.configuration)
+        observed = start.observed
+        running = try start.compile()
+    }
+
+    /// Publishes the first plan again, now to the steering program as well.
+    public func begin() async throws(PublishError) {
+        try await link.publish(running.plan)
+        appliedAt = Date()
+        noteEligibility()
+    }
+
+    // MARK: Observation
+
+    /// Takes a new observation over, and publishes if something follows from it.
+    public func observe(_ state: ObservedState) async {
+        await gate.enter()
+        defer { gate.leave() }
+        guard state != observed else { return }
+        let before = observed
+        observed = state
+        do {
+            let next = try compile(desired)
+            guard !Self.isSame(next.plan, running.plan) else {
+                running.problems = next.problems
+                return
+            }
+            try await publish(next, desired, by: "observation")
+        } catch {
+            observed = before
+            log.error(
+                "observation not applied",
+                metadata: ["event": "publish_failed", "message": "\(error)"])
+        }
+    }
+
+    /// Addresses whose hardware address is needed: next hops of all backends.
+    public var wantedNextHops: Set<IPAddress> {
+        var wanted = Set(running.nextHopUsers.keys)
+        for route in observed.routes {
+            if let gateway = route.gateway { wanted.insert(gateway) }
+        }
+        return wanted
+    }
+
+    /// Ends the connections of backends whose time is over.
+    public func endRetired(at date: Date) async {
+        await gate.enter()
+        defer { gate.leave() }
+        let over = desired.retiring.filter { $0.deadline <= date }
+        guard !over.isEmpty else { return }
+        for retired in over {
+            let ended = await end(retired)
+            log.notice(
+                "removed backend ended",
+                metadata: [
+                    "event": "backend_removed", "service": "\(retired.service)",
+                    "backend": "\(retired.configuration.name)", "connections_ended": "\(ended)",
+                ])
+        }
+        var next = desired
+        next.retiring.removeAll { $0.deadline <= date }
+        do {
+            try await publish(try compile(next), next, by: "drain_timeout")
+            for retired in over { running.identities.releaseBackend(retired.key) }
+        } catch {
+            log.error("retired backends stay", metadata: ["message": "\(error)"])
+        }
+    }
+
+    private func end(_ retired: DesiredState.RetiringBackend) async -> Int {
+        guard let identity = running.identities.backends[retired.key] else { return 0 }
+        var filter = ConnectionFilter()
+        filter.backend = identity.id
+        return await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+    }
+
+    // MARK: Changes
+
+    /// See ``ControlPlaneService/apply(_:by:ifGeneration:dryRun:)``.
+    public func apply(
+        _ change: Change, by user: String, ifGeneration wanted: UInt64?, dryRun: Bool
+    ) async throws(ChangeRefused) -> ChangeReport {
+        await gate.enter()
+        defer { gate.leave() }
+        if let wanted, wanted != generation {
+            throw ChangeRefused(
+                kind: .superseded, code: "generation",
+                message: """
+                    generation \(wanted) is not current, \(generation) is: somebody else was \
+                    faster. Nothing was changed; look again and repeat
+                    """)
+        }
+        let (next, line) = try desired.applying(change, by: user, at: Date())
+        let compiled = try compile(next)
+        var report = ChangeReport(
+            lines: [line], generation: generation + 1, isDryRun: dryRun, workers: 0,
+            took: .zero, movedSlots: 0, endedConnections: 0)
+        describe(compiled, &report)
+        let consequence = Consequence(change, running, compiled)
+        if dryRun {
+            report.generation = generation
+            return report
+        }
+        if case .deleteService(let reference, true) = change {
+            await drain(try desired.index(of: reference))
+        }
+        let began = ContinuousClock.now
+        do {
+            try await publish(compiled, next, by: user)
+        } catch {
+            throw ChangeRefused(
+                kind: .failed, code: "publish", message: "\(error). Nothing was changed")
+        }
+        wasChanged = true
+        report.took = ContinuousClock.now - began
+        report.workers = link.facts.workers.count
+        await carryOut(consequence, &report)
+        return report
+    }
+
+    /// What a change means for connections that are tracked.
+    private struct Consequence {
+        var endedService: (name: String, id: UInt16)?
+        var endedBackends: [UInt16] = []
+        var removedBackends: [(id: UInt16, name: String)] = []
+        var keptBackends: [UInt16] = []
+
+        init(
+            _ change: Change, _ before: SnapshotCompiler.Result, _ after: SnapshotCompiler.Result
+        ) {
+            for old in before.services {
+                let name = old.configuration.name
+                guard let new = after.services.first(where: { $0.id == old.id }),
+                    new.configuration.name == name
+                else {
+                    endedService = (name, old.id)
+                    continue
+                }
+                for backend in new.backends {
+                    let past = old.backends.first { $0.identity.id == backend.identity.id }
+                    if backend.configuration.adminState == .disabled,
+                        past?.configuration.adminState != .disabled
+                    {
+                        endedBackends.append(backend.identity.id)
+                    } else if backend.isRemoved, past?.isRemoved == false {
+                        removedBackends.append((backend.identity.id, backend.configuration.name))
+                    } else if case .updateService = change, !backend.isRemoved {
+                        keptBackends.append(backend.identity.id)
+                    }
+                }
+            }
+        }
+    }
+
+    private func carryOut(_ consequence: Consequence, _ report: inout ChangeReport) async {
+        if let service = consequence.endedService {
+            var filter = ConnectionFilter()
+            filter.service = service.id
+            let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+            report.endedConnections += ended
+            report.lines.append("  connections: \(ended) ended")
+            running.identities.releaseService(service.name)
+            for key in running.identities.backends.keys where key.service == service.name {
+                running.identities.releaseBackend(key)
+            }
+        }
+        for backend in consequence.endedBackends {
+            var filter = ConnectionFilter()
+            filter.backend = backend
+            let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+            report.endedConnections += ended
+            report.lines.append("  connections: \(ended) ended")
+        }
+        guard !consequence.removedBackends.isEmpty else { return }
+        let kept = consequence.keptBackends.reduce(0) { $0 + tracked($1) }
+        let leaving = consequence.removedBackends.reduce(0) { $0 + tracked($1.id) }
+        let service = running.services.first { service in
+            service.backends.contains { $0.identity.id == consequence.removedBackends[0].id }
+        }
+        let timeout = service?.configuration.policy.drainTimeout ?? .seconds(300)
+        report.lines.append(
+            """
+              connections: \(kept + leaving) tracked; \(kept) on kept backends stay, \(leaving) on \
+            removed ones may finish within \(Int(timeout.seconds))s
+            """)
+    }
+
+    private func tracked(_ backend: UInt16) -> Int {
+        link.counterPages.reduce(0) { $0 + Int($1[backend: backend, .connections]) }
+    }
+
+    /// Waits until a service has no connection left; new ones go on meanwhile only if nobody
+    /// stops them, so its backends are drained first by whoever wants an end.
+    private func drain(_ index: Int) async {
+        let name = desired.configuration.services[index].name
+        guard let id = running.identities.services[name] else { return }
+        while link.counterPages.contains(where: { $0[service: id, .connections] > 0 }) {
+            try? await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    private func describe(_ next: SnapshotCompiler.Result, _ report: inout ChangeReport) {
+        for service in next.services {
+            guard let before = running.services.first(where: { $0.id == service.id }),
+                before.maglev !== service.maglev
+            else { continue }
+            let moved = before.maglev.movedSlots(to: service.maglev)
+            let least = Self.leastMoved(before, service)
+            let count = service.maglev.count
+            report.movedSlots += moved
+            report.lines.append(
+                """
+                  Maglev: \(moved) of \(count) slots moved (\(Self.percent(moved, count)), least \
+                possible \(Self.percent(least, count)))
+                """)
+        }
+        report.lines += next.problems.map { "  warning: \($0)" }
+    }
+
+    /// Slots that any table with the new shares must move: what the gaining backends gain.
+    private static func leastMoved(
+        _ before: SnapshotCompiler.CompiledService, _ after: SnapshotCompiler.CompiledService
+    ) -> Int {
+        let old = before.maglev.slotCounts()
+        return after.maglev.slotCounts().reduce(0) { sum, share in
+            sum + max(0, share.value - (old[share.key] ?? 0))
+        }
+    }
+
+    private static func percent(_ part: Int, _ whole: Int) -> String {
+        let tenths = (part * 1000 + whole / 2) / whole
+        return "\(tenths / 10).\(tenths % 10) %"
+    }
+
+    // MARK: Publishing
+
+    private func compile(_ next: DesiredState) throws(ChangeRefused) -> SnapshotCompiler.Result {
+        try compiler.compile(
+            next, observed, running.identities, known: running.services,
+            generation: generation + 1)
+    }
+
+    private func publish(
+        _ next: SnapshotCompiler.Result, _ desired: DesiredState, by user: String
+    ) async throws(PublishError) {
+        try await link.publish(next.plan)
+        for service in next.services {
+            guard let before = running.services.first(where: { $0.id == service.id }) else {
+                history[service.configuration.name] = TableHistory()
+                continue
+            }
+            guard before.maglev !== service.maglev else { continue }
+            history[service.configuration.name, default: TableHistory()].rebuilds += 1
+            history[service.configuration.name]?.movedSlots += before.maglev.movedSlots(
+                to: service.maglev)
+        }
+        running = next
+        self.desired = desired
+        generation = next.plan.generation
+        appliedAt = Date()
+        noteEligibility()
+        log.info(
+            "generation applied",
+            metadata: [
+                "event": "generation_applied", "generation": "\(generation)", "by": "\(user)",
+                "workers": "\(link.facts.workers.count)",
+            ])
+    }
+
+    private func noteEligibility() {
+        for backend in running.services.flatMap(\.backends) {
+            let isEligible = backend.reason == nil
+            if eligibleSince[backend.identity.id]?.isEligible != isEligible {
+                eligibleSince[backend.identity.id] = Eligibility(
+                    isEligible: isEligible, since: Date())
+            }
+        }
+    }
+
+    /// Whether two plans differ in nothing but their generation.
+    private static func isSame(_ left: ForwardingPlan, _ right: ForwardingPlan) -> Bool {
+        left.link == right.link && left.backends == right.backends && left.routes == right.routes
+            && left.nextHops == right.nextHops && left.snatAddresses == right.snatAddresses
+            && left.snatSources == right.snatSources
+            && left.services.map(\.snatAddresses) == right.services.map(\.snatAddresses)
+            && zip(left.services, right.services).allSatisfy { $0.maglev === $1.maglev }
+    }
+
+    // MARK: Looking
+
+    /// See ``ControlPlaneService/view()``.
+    public func view() -> ControlView {
+        ControlView(
+            configuration: desired.configuration, generation: generation, appliedAt: appliedAt,
+            startedAt: startedAt, differsFromFile: hasFile ? wasChanged : nil,
+            services: running.services.map(serviceView), nextHops: nextHopViews(),
+            snatAddresses: running.plan.snatAddresses, problems: running.problems)
+    }
+
+    private func serviceView(_ service: SnapshotCompiler.CompiledService) -> ServiceView {
+        let counts = service.maglev.slotCounts()
+        let past = history[service.configuration.name] ?? TableHistory()
+        let endpoints = service.backends.map { ($0.identity.id, $0.configuration.endpoint) }
+        return ServiceView(
+            id: service.id, configuration: service.configuration,
+            keys: service.configuration.keys,
+            backends: service.backends.map { backendView($0, service, counts) },
+            maglev: service.maglev,
+            fingerprint: service.maglev.fingerprint(
+                endpoints: Dictionary(uniqueKeysWithValues: endpoints)),
+            rebuilds: past.rebuilds, movedSlots: past.movedSlots)
+    }
+
+    private func backendView(
+        _ backend: SnapshotCompiler.CompiledBackend,
+        _ service: SnapshotCompiler.CompiledService, _ counts: [UInt16: Int]
+    ) -> BackendView {
+        let owner = service.configuration.backendsFrom ?? service.configuration.name
+        let key = IdentityRegistry.BackendKey(
+            service: owner, endpoint: backend.configuration.endpoint)
+        let mark = desired.marks[key]
+        let eligibility = eligibleSince[backend.identity.id]?.since ?? startedAt
+        return BackendView(
+            id: backend.identity.id, configuration: backend.configuration,
+            isRemoved: backend.isRemoved, isEligible: backend.reason == nil,
+            reason: backend.reason, slots: counts[backend.identity.id] ?? 0,
+            since: max(mark?.date ?? eligibility, eligibility), changedBy: mark?.user,
+            nextHop: backend.nextHop)
+    }
+
+    private func nextHopViews() -> [NextHopView] {
+        let addresses = Set(observed.neighbours.keys).union(running.nextHopUsers.keys)
+        return addresses.sorted().map { address in
+            let neighbour = observed.neighbours[address]
+            let state: NextHopView.State =
+                neighbour?.mac != nil
+                ? .resolved : neighbour?.hasFailed == true ? .failed : .pending
+            return NextHopView(
+                address: address, mac: neighbour?.mac, state: state,
+                since: neighbour?.since ?? startedAt,
+                backends: running.nextHopUsers[address] ?? [])
+        }
+    }
+
+    /// See ``ControlPlaneService/connections(_:limit:)``.
+    public func connections(
+        _ filter: ConnectionFilter, limit: Int
+    ) async -> (records: [ConnectionRecord], matched: Int) {
+        let scans = await link.scan(filter, .list(limit: limit))
+        return (
+            Array(scans.flatMap(\.results).prefix(limit)), scans.reduce(0) { $0 + $1.matched }
+        )
+    }
+
+    /// See ``ControlPlaneService/flushConnections(_:by:)``.
+    public func flushConnections(_ filter: ConnectionFilter, by user: String) async -> Int {
+        let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+        log.notice(
+            "connections flushed",
+            metadata: ["event": "connections_flushed", "ended": "\(ended)", "by": "\(user)"])
+        return ended
+    }
+}
+
+extension DesiredState.RetiringBackend {
+    var key: IdentityRegistry.BackendKey {
+        IdentityRegistry.BackendKey(service: service, endpoint: configuration.endpoint)
+    }
+}

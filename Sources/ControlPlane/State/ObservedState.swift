@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+public import DataPlane
+public import struct Foundation.Date
+
+/// What the kernel says about the interface, its routes and its neighbours.
+public struct ObservedState: Equatable, Sendable {
+    /// A route that leaves by the interface.
+    public struct Route: Hashable, Sendable {
+        /// The destinations it is for.
+        public var prefix: IPPrefix
+        /// The gateway; `nil` when destinations are on the link.
+        public var gateway: IPAddress?
+        /// Its priority: the lowest wins among routes for one prefix.
+        public var metric: UInt32
+
+        /// A route of its parts.
+        public init(prefix: IPPrefix, gateway: IPAddress?, metric: UInt32 = 0) {
+            self.prefix = prefix
+            self.gateway = gateway
+            self.metric = metric
+        }
+    }
+
+    /// A neighbour on the interface.
+    public struct Neighbour: Hashable, Sendable {
+        /// Its hardware address; `nil` while the kernel has none.
+        public var mac: MACAddress?
+        /// Whether the kernel asked and got no answer.
+        public var hasFailed: Bool
+        /// Since when.
+        public var since: Date
+
+        /// A neighbour of its parts.
+        public init(mac: MACAddress?, hasFailed: Bool, since: Date) {
+            self.mac = mac
+            self.hasFailed = hasFailed
+            self.since = since
+        }
+    }
+
+    /// Hardware address of the interface.
+    public var mac: MACAddress
+    /// Its MTU in bytes.
+    public var mtu: Int
+    /// Whether it is up and has a carrier.
+    public var isUp: Bool
+    /// Its addresses, the primary one first.
+    public var addresses: [IPAddress]
+    /// Routes that leave by it.
+    public var routes: Set<Route>
+    /// Neighbours on it.
+    public var neighbours: [IPAddress: Neighbour]
+
+    /// A state of its parts.
+    public init(
+        mac: MACAddress, mtu: Int, isUp: Bool, addresses: [IPAddress], routes: Set<Route>,
+        neighbours: [IPAddress: Neighbour]
+    ) {
+        self.mac = mac
+        self.mtu = mtu
+        self.isUp = isUp
+        self.addresses = addresses
+        self.routes = routes
+        self.neighbours = neighbours
+    }
+
+    /// The interface's first IPv4 address.
+    public var ipv4: IPAddress? { addresses.first { $0.family == .ipv4 } }
+
+    /// Where packets to a destination go at layer 2; `nil` without a route.
+    public func nextHop(towards destination: IPAddress) -> IPAddress? {
+        let route =
+            routes
+            .filter { $0.prefix.contains(destination) }
+            .min { ($1.prefix.length, $0.metric) < ($0.prefix.length, $1.metric) }
+        return route.map { $0.gateway ?? destination }
+    }
+}

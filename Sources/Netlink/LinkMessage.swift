@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A network device (RTM_NEWLINK).
+public struct LinkMessage: Equatable, Sendable {
+    /// The device's number.
+    public var index: Int
+    /// Its name.
+    public var name: String
+    /// Whether the administrator set it up (IFF_UP).
+    public var isUp: Bool
+    /// Whether it can carry frames (IFF_LOWER_UP).
+    public var hasCarrier: Bool
+    /// Its hardware address; empty when it has none.
+    public var mac: [UInt8]
+    /// Its MTU in bytes.
+    public var mtu: Int
+
+    private enum Flag {
+        static let up: UInt32 = 0x1
+        static let lowerUp: UInt32 = 0x10000
+    }
+
+    private enum Attributes {
+        static let address: UInt16 = 1
+        static let name: UInt16 = 3
+        static let mtu: UInt16 = 4
+    }
+
+    /// struct ifinfomsg
+    private static let fixedByteCount = 16
+
+    /// Reads the part of a message after its header; `nil` when it is too short.
+    init?(_ payload: ArraySlice<UInt8>) {
+        guard payload.count >= Self.fixedByteCount,
+            let index = payload.number(at: 4, as: Int32.self),
+            let flags = payload.number(at: 8, as: UInt32.self)
+        else { return nil }
+        self.index = Int(index)
+        isUp = flags & Flag.up != 0
+        hasCarrier = flags & Flag.lowerUp != 0
+        name = ""
+        mac = []
+        mtu = 0
+        for attribute in Attribute.all(in: payload.dropFirst(Self.fixedByteCount)) {
+            switch attribute.type {
+            case Attributes.address: mac = Array(attribute.value)
+            case Attributes.name: name = attribute.text
+            case Attributes.mtu: mtu = Int(attribute.number(as: UInt32.self) ?? 0)
+            default: break
+            }
+        }
+    }
+
+    /// A request for all devices.
+    static func dump(_ sequence: UInt32) -> MessageWriter {
+        MessageWriter(
+            type: RouteMessageType.getLink, flags: NetlinkHeader.dump, sequence: sequence,
+            fixed: [UInt8](repeating: 0, count: fixedByteCount))
+    }
+}

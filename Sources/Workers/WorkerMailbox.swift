@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+public import DataPlane
+internal import Synchronization
+
+/// What the control side asks of one worker, and the worker of the control side.
+///
+/// Requests are under a lock that the worker only tries, and only when ``hasRequests`` says so:
+/// it never waits for the control side. Addresses to be resolved go the other way through a
+/// bounded list under the same kind of lock; one that finds the lock taken or the list full is
+/// asked for again by the next frame that waits.
+@safe
+public final class WorkerMailbox: Sendable {
+    private static let addressCapacity = 64
+
+    private let hasRequests = Atomic<Bool>(false)
+    private let scans = Mutex<[ConnectionScan]>([])
+    private let stops = Atomic<Bool>(false)
+    private let addresses = Mutex<AddressList>(AddressList())
+
+    /// Addresses without allocation on the worker's side.
+    private struct AddressList: Sendable {
+        var values = [IPAddress](
+            repeating: IPAddress(high: 0, low: 0), count: WorkerMailbox.addressCapacity)
+        var count = 0
+    }
+
+    /// An empty mailbox.
+    public init() {}
+
+    // MARK: Control side
+
+    /// Asks for a walk over the worker's connections.
+    public func request(_ scan: ConnectionScan) {
+        scans.withLock { $0.append(scan) }
+        hasRequests.store(true, ordering: .releasing)
+    }
+
+    /// Asks the worker to end after its current round.
+    public func stop() { stops.store(true, ordering: .releasing) }
+
+    /// Addresses that frames wait for since the last call.
+    public func takeAddresses() -> [IPAddress] {
+        addresses.withLock { list in
+            defer { list.count = 0 }
+            return Array(list.values[..<list.count])
+        }
+    }
+
+    // MARK: Worker's side
+
+    @inline(__always)
+    var isStopped: Bool { stops.load(ordering: .relaxed) }
+
+    @inline(__always)
+    var mayHaveRequests: Bool { hasRequests.load(ordering: .relaxed) }
+
+    func nextScan() -> ConnectionScan? {
+        let next = scans.withLockIfAvailable { scans -> ConnectionScan? in
+            let scan = scans.isEmpty ? nil : scans.removeFirst()
+            hasRequests.store(!scans.isEmpty, ordering: .relaxed)
+            return scan
+        }
+        return next ?? nil
+    }
+
+    func ask(for wanted: UnsafeMutableBufferPointer<IPAddress>) {
+        _ = addresses.withLockIfAvailable { list in
+            for index in 0..<wanted.count where list.count < Self.addressCapacity {
+                list.values[list.count] = unsafe wanted[index]
+                list.count += 1
+            }
+        }
+    }
+}

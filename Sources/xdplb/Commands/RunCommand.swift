@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ControlPlane
+import DataPlane
+import Foundation
+import Logging
+
+/// `xdplb run`: the daemon.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run the load balancer, from a file or from arguments.",
+        discussion: """
+            With a file:      xdplb run --config /etc/xdplb/xdplb.yaml
+            For a first try:  xdplb run --interface eth0 --mode snat \
+            --service 40.1.1.1:80/tcp=20.1.1.10:80,20.1.1.20:80
+
+            Runs in the foreground until SIGTERM or Ctrl-C, and leaves nothing attached. Needs \
+            CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_IPC_LOCK, or root.
+            """)
+
+    @Option(help: ArgumentHelp("Configuration file.", valueName: "file"))
+    var config: String?
+
+    @Option(help: ArgumentHelp("Interface, instead of a file.", valueName: "if"))
+    var interface: String?
+
+    @Option(help: ArgumentHelp("Mode of the services: dsr or snat.", valueName: "mode"))
+    var mode: String?
+
+    @Option(
+        name: .customLong("service"),
+        help: ArgumentHelp(
+            "VIP:PORT/PROTOCOL=IP[:PORT],IP[:PORT]…; may be repeated, or given later by 'service update'.",
+            valueName: "service"))
+    var services: [String] = []
+
+    @Option(help: ArgumentHelp("Path of the admin socket.", valueName: "path"))
+    var adminSocket: String?
+
+    @Option(
+        help: ArgumentHelp("Address of the read-only HTTP server, or 'none'.", valueName: "addr:port"))
+    var httpListen: String?
+
+    @Option(help: ArgumentHelp("Where run-time state is kept.", valueName: "dir"))
+    var stateDirectory = "/var/lib/xdplb"
+
+    func validate() throws {
+        if config != nil, interface != nil || mode != nil || !services.isEmpty {
+            throw ValidationError("--config and --interface, --mode, --service exclude each other.")
+        }
+        if config == nil, interface == nil {
+            throw ValidationError("Give --config FILE, or --interface IF.")
+        }
+    }
+
+    func run() async throws {
+        var configuration = try readConfiguration()
+        if let path = adminSocket ?? ProcessInfo.processInfo.environment["XDPLB_ADMIN_SOCKET"] {
+            configuration.admin.socket = path
+        }
+        if let httpListen { configuration.httpListen = try Self.address(httpListen) }
+        let log = Logging.make(configuration.logLevel)
+        let key: HashKey
+        do {
+            key = try HashKeyFile.load(
+                configuration.maglev.hashKeyFile, stateDirectory: stateDirectory)
+        } catch {
+            throw CommandFailure(.refused, "\(error)")
+        }
+        try await Daemon(
+            configuration: configuration, hasFile: config != nil, hashKey: key, log: log
+        ).run()
+    }
+
+    private func readConfiguration() throws -> Configuration {
+        if let config {
+            do {
+                return try ConfigurationFile.load(config).configuration
+            } catch {
+                throw CommandFailure(.invalid, "\(error)")
+            }
+        }
+        do {
+            return try QuickForm.parse(
+                interface: interface ?? "", mode: mode ?? "dsr", services: services)
+        } catch {
+            throw CommandFailure(.invalid, "\(error)")
+        }
+    }
+
+    private static func address(_ text: String) throws -> SocketAddressConfiguration? {
+        if text == "none" { return nil }
+        guard let endpoint = Endpoint(text), let port = endpoint.port else {
+            throw CommandFailure(
+                .invalid, "'\(text)' is no address with a port, such as 127.0.0.1:9660, nor 'none'")
+        }
+        return SocketAddressConfiguration(host: endpoint.address.description, port: Int(port))
+    }
+}

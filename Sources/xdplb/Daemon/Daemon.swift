@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ControlPlane
+internal import DataPlane
+internal import Foundation
+internal import Logging
+internal import ServiceLifecycle
+internal import Workers
+internal import XSKRing
+
+/// Builds the parts, wires them, runs them, and takes them down in order. Decides nothing.
+struct Daemon {
+    let configuration: Configuration
+    /// Whether the configuration came from a file.
+    let hasFile: Bool
+    let hashKey: HashKey
+    let log: Logger
+
+    /// Runs until SIGTERM or SIGINT.
+    ///
+    /// - Throws: ``CommandFailure`` when something could not be set up; then nothing is left
+    ///   attached.
+    func run() async throws {
+        let parts = try prepare()
+        defer { parts.link.close() }
+        let reconciler = try makeReconciler(parts)
+        do {
+            try await reconciler.begin()
+            try parts.link.open()
+        } catch {
+            throw CommandFailure(.refused, "\(error)")
+        }
+        log.notice(
+            "started",
+            metadata: [
+                "event": "started", "interface": "\(parts.link.facts.interface)",
+                "driver": "\(parts.link.facts.driver)",
+                "attach_mode": "\(parts.link.facts.attachMode)",
+                "bind_mode": "\(parts.link.facts.bindMode)",
+                "queues": "\(parts.link.facts.workers.count)",
+                "services": "\(configuration.services.count)",
+            ])
+        let group = ServiceGroup(
+            configuration: .init(
+                services: services(parts, reconciler).map { .init(service: $0) },
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
+        do {
+            try await group.run()
+        } catch let failure as AdminServerError {
+            throw CommandFailure(.refused, failure.description)
+        }
+        log.notice("stopping", metadata: ["event": "stopping"])
+    }
+
+    /// The library's own messages, of which only errors concern an operator.
+    private var quiet: Logger {
+        var quiet = log
+        quiet.logLevel = .error
+        return quiet
+    }
+
+    private func services(
+        _ parts: Parts, _ reconciler: Reconciler
+    ) -> [any Service] {
+        let pool = parts.pool
+        return [
+            NetworkMonitor(
+                interface: configuration.interface.name, state: parts.start.observed, log: log,
+                wanted: { await reconciler.wantedNextHops },
+                unresolved: { pool.takeUnresolvedAddresses() },
+                deliver: { await reconciler.observe($0) }),
+            RetirementService(reconciler: reconciler),
+            AdminService(
+                configuration: configuration, control: reconciler, dataPlane: parts.link, log: log),
+        ]
+    }
+
+    // MARK: Setting up
+
+    /// What was set up and belongs together.
+    private struct Parts {
+        var start: Reconciler.Start
+        var pool: WorkerPool
+        var link: DataPlaneLink
+    }
+
+    private func prepare() throws(CommandFailure) -> Parts {
+        do {
+            let facts = try InterfaceFacts(name: configuration.interface.name)
+            try facts.checkChunks(of: configuration.interface.chunkSize)
+            let observed = try NetworkMonitor.read(interface: facts.name)
+            let queues = try self.queues(facts)
+            try check(observed)
+            let start = Reconciler.Start(
+                configuration: configuration, hasFile: hasFile, observed: observed,
+                hashKey: hashKey, capacity: capacity(workers: queues.count),
+                workerCount: queues.count, interfacePorts: HostResources.interfacePorts())
+            let plan = try start.plan()
+            // Attached before any socket is bound: a second instance fails here, before it can
+            // take a queue from the first.
+            let program = try SteeringProgram(
+                interface: facts.name, index: facts.index, modes: attachModes)
+            try facts.checkQueuesUnchanged()
+            return try makeWorkers(facts, queues, start, plan, program)
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure(.refused, "\(error)")
+        }
+    }
+
+    private func makeWorkers(
+        _ facts: InterfaceFacts, _ queues: [Int], _ start: Reconciler.Start,
+        _ plan: ForwardingPlan, _ program: consuming SteeringProgram
+    ) throws -> Parts {
+        var list = XSKQueueList()
+        var isZeroCopy = true
+        for queue in queues {
+            let bound = try XSKQueue(
+                interface: facts.name, queueID: queue, node: facts.numaNode, options: xskOptions)
+            isZeroCopy = isZeroCopy && bound.isZeroCopy
+            list.append(bound)
+        }
+        let sockets = list.fileDescriptors
+        let cpus = HostResources.cpus(
+            configured: configuration.workers.cores, workers: queues.count)
+        let pool = try WorkerPool(
+            queues: list, first: ForwardingSnapshot(plan),
+            layout: WorkerPool.Layout(
+                capacity: start.capacity, hashKey: hashKey, numaNode: facts.numaNode,
+                hugePages: hugePages, chunkSize: configuration.interface.chunkSize,
+                frameByteCount: facts.mtu + 22, cpus: cpus, options: workerOptions))
+        let described = DataPlaneFacts(
+            interface: facts.name, interfaceIndex: facts.index, driver: facts.driver,
+            attachMode: program.mode.rawValue, bindMode: isZeroCopy ? "zerocopy" : "copy",
+            numaNode: facts.numaNode,
+            workers: zip(queues, cpus).map { WorkerFacts(queue: $0, cpu: $1) },
+            umemBytes: queues.count * configuration.memory.chunksPerQueue
+                * configuration.interface.chunkSize,
+            tableBytes: pool.tableByteCount,
+            connectionsPerWorker: configuration.connections.entriesPerWorker,
+            usesHugePages: pool.usesHugePages)
+        let link = DataPlaneLink(facts: described, pool: pool, sockets: sockets, program: program)
+        return Parts(start: start, pool: pool, link: link)
+    }
+
+    private func makeReconciler(_ parts: Parts) throws(CommandFailure) -> Reconciler {
+        do {
+            return try Reconciler(parts.start, link: parts.link, log: log)
+        } catch {
+            throw CommandFailure(.refused, error.message)
+        }
+    }
+
+    // MARK: From configuration to options
+
+    /// Queues to bind: all of them, as traffic on any other would bypass us.
+    private func queues(_ facts: InterfaceFacts) throws(CommandFailure) -> [Int] {
+        let all = Array(0..<facts.rxQueueCount)
+        let wanted = configuration.interface.queues ?? all
+        guard wanted == all else {
+            throw CommandFailure(
+                .refused,
+                """
+                \(facts.name) has \(all.count) RX queues, but queues \
+                \(wanted.map(String.init).joined(separator: ", ")) are configured: traffic on the \
+                others would bypass xdplb. 'ethtool -L \(facts.name) combined \(wanted.count)' makes \
+                them match
+                """)
+        }
+        return all
+    }
+
+    /// A VIP that is an address of the host would cut the host's own traffic off.
+    private func check(_ observed: ObservedState) throws(CommandFailure) {
+        for service in configuration.services {
+            for vip in service.vips where observed.addresses.contains(vip) {
+                throw CommandFailure(
+                    .refused,
+                    """
+                    VIP \(vip) of service \(service.name) is an address of \
+                    \(configuration.interface.name): traffic to the host itself, SSH too, would be \
+                    cut off. Take it off the interface ('ip addr del \(vip) dev \
+                    \(configuration.interface.name)'), or choose another VIP
+                    """)
+            }
+        }
+    }
+
+    /// Room for what is configured and as much again, so that commands can add.
+    private func capacity(workers: Int) -> PipelineCapacity {
+        let backends = configuration.services.reduce(0) { $0 + $1.backends.count }
+        let addresses = configuration.snatPools.reduce(0) { $0 + $1.addresses.count }
+        return PipelineCapacity(
+            connections: configuration.connections.entriesPerWorker,
+            snatBackends: max(256, backends * 2), snatAddresses: max(4, addresses * 2),
+            snatPortsPerAddress: (65536 + workers - 1) / workers)
+    }
+
+    private var attachModes: [AttachMode] {
+        switch configuration.interface.attachMode {
+        case .native: [.native]
+        case .generic: [.generic]
+        case .auto: [.native, .generic]
+        }
+    }
+
+    private var hugePages: HugePages {
+        switch configuration.memory.hugePages {
+        case .auto: .automatic
+        case .require: .required
+        case .none: .never
+        }
+    }
+
+    private var xskOptions: XSKOptions {
+        var options = XSKOptions()
+        let interface = configuration.interface
+        switch interface.bindMode {
+        case .zerocopy: options.bindMode = .zerocopy
+        case .copy: options.bindMode = .copy
+        case .auto: options.bindMode = .automatic
+        }
+        options.rxRing = interface.rxRing
+        options.txRing = interface.txRing
+        options.fillRing = interface.fillRing
+        options.completionRing = interface.completionRing
+        options.chunkSize = interface.chunkSize
+        options.chunkCount = configuration.memory.chunksPerQueue
+        options.hugePages = hugePages
+        return options
+    }
+
+    private var workerOptions: WorkerOptions {
+        var options = WorkerOptions()
+        options.batch = configuration.workers.batch
+        switch configuration.workers.idle {
+        case .spin: options.idle = .spin
+        case .adaptive: options.idle = .adaptive
+        case .block: options.idle = .block
+        }
+        return options
+    }
+}

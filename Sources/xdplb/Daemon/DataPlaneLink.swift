@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import ControlPlane
+internal import DataPlane
+internal import Synchronization
+internal import Workers
+internal import XSKRing
+
+/// The data path as the control plane sees it: workers, sockets and steering program.
+final class DataPlaneLink: DataPlaneHandle {
+    let facts: DataPlaneFacts
+    private let pool: WorkerPool
+    private let sockets: [Int32]
+    private let steering: Mutex<Steered>
+
+    /// The program and the rules it has; `nil` once it was taken off.
+    private struct Steered: ~Copyable {
+        var program: SteeringProgram?
+        var rules = SteeringRules()
+    }
+
+    init(
+        facts: DataPlaneFacts, pool: WorkerPool, sockets: [Int32],
+        program: consuming SteeringProgram
+    ) {
+        self.facts = facts
+        self.pool = pool
+        self.sockets = sockets
+        steering = Mutex(Steered(program: program))
+    }
+
+    var counterPages: [CounterPage] { pool.counterPages }
+
+    /// The steering program gets what is new before the workers do and loses what is old after
+    /// them, so that no frame that a service is offered for passes by.
+    func publish(_ plan: ForwardingPlan) async throws(PublishError) {
+        let next = SteeringRules(plan)
+        try steer { $0.merging(next) }
+        await pool.publish(ForwardingSnapshot(plan))
+        try steer { _ in next }
+    }
+
+    private func steer(_ change: (SteeringRules) -> SteeringRules) throws(PublishError) {
+        let failure = steering.withLock { steered -> XSKError? in
+            guard steered.program != nil else { return nil }
+            let next = change(steered.rules)
+            do throws(XSKError) {
+                try steered.program?.change(from: steered.rules, to: next)
+                steered.rules = next
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw PublishError(failure.description) }
+    }
+
+    func scan(
+        _ filter: ConnectionFilter, _ action: ConnectionScan.Action
+    ) async -> [ConnectionScan] {
+        await pool.scan(filter, action)
+    }
+
+    func kernelCounters() -> KernelCounters {
+        var counters = KernelCounters()
+        steering.withLock { steered in
+            guard let verdicts = steered.program?.verdictCounters() else { return }
+            counters.redirected = verdicts.redirected
+            counters.passed = verdicts.passed
+            counters.withoutSocket = verdicts.withoutSocket
+        }
+        counters.sockets = zip(sockets, counterPages).map(Self.socketCounters)
+        return counters
+    }
+
+    private static func socketCounters(_ socket: Int32, _ page: CounterPage) -> SocketCounters {
+        let kernel = XSKQueue.statistics(of: socket)
+        var counters = SocketCounters()
+        counters.rxDropped = kernel.rxDropped
+        counters.rxRingFull = kernel.rxRingFull
+        counters.rxInvalid = kernel.rxInvalid
+        counters.txInvalid = kernel.txInvalid
+        counters.fillRingEmpty = kernel.fillRingEmpty
+        counters.txRingEmpty = kernel.txRingEmpty
+        counters.chunks = [
+            "fill": Int(page[.chunksFill]), "rx": Int(page[.chunksReceived]),
+            "tx": Int(page[.chunksTransmitting]), "free": Int(page[.chunksFree]),
+        ]
+        return counters
+    }
+
+    /// Lets frames reach the sockets from now on.
+    func open() throws(XSKError) {
+        let failure = steering.withLock { steered -> XSKError? in
+            do throws(XSKError) {
+                for (worker, socket) in zip(facts.workers, sockets) {
+                    try steered.program?.setSocket(socket, queue: worker.queue)
+                }
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Takes the program off the interface, and then ends the workers: from here on it is an
+    /// ordinary interface.
+    func close() {
+        steering.withLock { $0.program = nil }
+        pool.stop()
+    }
+}
+
+extension SteeringRules {
+    /// The rules that follow from a plan.
+    init(_ plan: ForwardingPlan) {
+        self.init()
+        services = Set(plan.steeredServices.map(Endpoint.init))
+        backends = Set(plan.snatSources.map(Endpoint.init))
+        for address in plan.snatAddresses { pool[address.address.mappedBytes] = address.ports }
+    }
+
+    /// Both sets of rules at once.
+    func merging(_ other: SteeringRules) -> SteeringRules {
+        var both = self
+        both.services.formUnion(other.services)
+        both.backends.formUnion(other.backends)
+        both.pool.merge(other.pool) { _, new in new }
+        return both
+    }
+}
+
+extension SteeringRules.Endpoint {
+    init(_ endpoint: ForwardingPlan.SteeringEndpoint) {
+        self.init(
+            address: endpoint.address.mappedBytes, port: endpoint.port,
+            transport: endpoint.transport.rawValue)
+    }
+}
