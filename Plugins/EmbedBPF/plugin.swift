@@ -26,7 +26,7 @@ struct EmbedBPF: BuildToolPlugin {
                 displayName: "Compiling \(source.lastPathComponent) for BPF",
                 executable: embed,
                 arguments: [
-                    clang.path(), source.path(), output.path(), name,
+                    clang.path(), source.path(), output.path(), name, target.name,
                     "-O2", "-g", "-mcpu=v3", "-Wall", "-Wextra", "-Werror",
                     "-I\(shared.path())", "-I\(folder.path())",
                     // Debian keeps <asm/types.h> in the multiarch folder, which the bpf target

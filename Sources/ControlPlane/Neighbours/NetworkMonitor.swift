@@ -116,9 +116,13 @@ public actor NetworkMonitor: Service {
     ///
     /// - Throws: When there is no such interface, or the kernel does not answer.
     public static func read(interface: String) throws(ObservationError) -> ObservedState {
+        var requests = try openRequests()
+        return try read(interface, &requests, before: nil)
+    }
+
+    private static func openRequests() throws(ObservationError) -> NetlinkSocket {
         do throws(NetlinkError) {
-            var requests = try NetlinkSocket(for: .requests)
-            return try read(interface, &requests, before: nil)
+            return try NetlinkSocket(for: .requests)
         } catch {
             throw ObservationError(description: error.description)
         }
@@ -127,17 +131,21 @@ public actor NetworkMonitor: Service {
     private static func read(
         _ interface: String, _ requests: inout NetlinkSocket, before: ObservedState?
     ) throws(ObservationError) -> ObservedState {
+        var found: ObservedState?
         do throws(NetlinkError) {
-            guard let link = try requests.links().first(where: { $0.name == interface }) else {
-                throw ObservationError(description: "there is no interface \(interface) any more")
+            if let link = try requests.links().first(where: { $0.name == interface }) {
+                let addresses = try requests.addresses()
+                let routes = try requests.routes()
+                let neighbours = try requests.neighbours()
+                found = state(link, addresses, routes, neighbours, before)
             }
-            let addresses = try requests.addresses()
-            let routes = try requests.routes()
-            let neighbours = try requests.neighbours()
-            return state(link, addresses, routes, neighbours, before)
-        } catch let error as NetlinkError {
+        } catch {
             throw ObservationError(description: error.description)
         }
+        guard let found else {
+            throw ObservationError(description: "there is no interface \(interface) any more")
+        }
+        return found
     }
 
     private static func state(

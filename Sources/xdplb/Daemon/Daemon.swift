@@ -4,6 +4,7 @@ internal import DataPlane
 internal import Foundation
 internal import Logging
 internal import ServiceLifecycle
+internal import UnixSignals
 internal import Workers
 internal import XSKRing
 
@@ -70,7 +71,8 @@ struct Daemon {
                 deliver: { await reconciler.observe($0) }),
             RetirementService(reconciler: reconciler),
             AdminService(
-                configuration: configuration, control: reconciler, dataPlane: parts.link, log: log),
+                configuration: configuration, control: reconciler, dataPlane: parts.link,
+                version: Version.text, log: log),
         ]
     }
 
@@ -114,9 +116,11 @@ struct Daemon {
     ) throws -> Parts {
         var list = XSKQueueList()
         var isZeroCopy = true
+        var options = xskOptions
+        options.attachMode = program.mode
         for queue in queues {
             let bound = try XSKQueue(
-                interface: facts.name, queueID: queue, node: facts.numaNode, options: xskOptions)
+                interface: facts.name, queueID: queue, node: facts.numaNode, options: options)
             isZeroCopy = isZeroCopy && bound.isZeroCopy
             list.append(bound)
         }

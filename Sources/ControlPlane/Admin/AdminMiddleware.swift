@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+
+/// Turns every failure into a document with a code and a message.
+struct AdminErrors: RouterMiddleware {
+    /// Whether only GET and HEAD are served.
+    let isReadOnly: Bool
+
+    func handle(
+        _ request: Request, context: AdminContext,
+        next: (Request, AdminContext) async throws -> Response
+    ) async throws -> Response {
+        if isReadOnly, request.method != .get, request.method != .head {
+            var response = Self.response(
+                .methodNotAllowed, "read_only",
+                "nothing can be changed over TCP; use the admin socket")
+            response.headers[.allow] = "GET, HEAD"
+            return response
+        }
+        do {
+            return try await next(request, context)
+        } catch let refusal as ChangeRefused {
+            return Self.response(
+                refusal.kind.status, refusal.code, refusal.message, refusal.location)
+        } catch let error as HTTPError {
+            let isTooLarge = error.status == .contentTooLarge
+            return Self.response(
+                error.status, isTooLarge ? "too_large" : "http",
+                isTooLarge
+                    ? "the body is over \(context.maxUploadSize) bytes"
+                    : error.body ?? "\(error.status.reasonPhrase): \(request.uri.path)")
+        } catch {
+            return Self.response(.internalServerError, "internal", "\(error)")
+        }
+    }
+
+    static func response(
+        _ status: HTTPResponse.Status, _ code: String, _ message: String,
+        _ location: String? = nil
+    ) -> Response {
+        let document = ErrorDocument(
+            error: .init(code: code, message: message, where: location))
+        let data = (try? AdminJSON.encode(document)) ?? Data()
+        return Response(
+            status: status, headers: [.contentType: "application/json; charset=utf-8"],
+            body: .init(byteBuffer: ByteBuffer(bytes: data)))
+    }
+}
+
+/// Lets in who may look or change, by the credentials of the socket's peer.
+struct AdminAccess: RouterMiddleware {
+    let admin: AdminConfiguration
+
+    func handle(
+        _ request: Request, context: AdminContext,
+        next: (Request, AdminContext) async throws -> Response
+    ) async throws -> Response {
+        let peer = try await context.peer()
+        let own = geteuid()
+        let mayChange =
+            peer.user == 0 || peer.user == own || peer.isMember(of: admin.changeGroup)
+        let isRead = request.method == .get || request.method == .head
+        guard mayChange || isRead && peer.isMember(of: admin.readGroup) else {
+            let need = isRead ? admin.readGroup ?? admin.changeGroup : admin.changeGroup
+            let remedy = need.map { "be root or a member of group '\($0)'" } ?? "be root"
+            return AdminErrors.response(
+                .forbidden, "forbidden",
+                "user \(peer.name) may not \(isRead ? "look" : "change anything"): \(remedy)")
+        }
+        return try await next(request, context)
+    }
+}
+
+extension ChangeRefused.Kind {
+    fileprivate var status: HTTPResponse.Status {
+        switch self {
+        case .invalid: .badRequest
+        case .notFound: .notFound
+        case .conflict: .conflict
+        case .superseded: .preconditionFailed
+        case .failed: .internalServerError
+        }
+    }
+}

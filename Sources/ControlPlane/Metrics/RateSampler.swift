@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+public import DataPlane
+internal import Synchronization
+
+/// Sums of counters over all workers.
+public struct CounterSums: Sendable {
+    let pages: [CounterPage]
+
+    /// Sums over the given pages.
+    public init(_ pages: [CounterPage]) { self.pages = pages }
+
+    /// A counter of all workers.
+    public subscript(counter: Counter) -> UInt64 { pages.reduce(0) { $0 &+ $1[counter] } }
+
+    /// Frames dropped for a reason by all workers.
+    public subscript(reason: DropReason) -> UInt64 { pages.reduce(0) { $0 &+ $1[reason] } }
+
+    /// A counter of a service of all workers.
+    public subscript(service id: UInt16, counter: ServiceCounter) -> UInt64 {
+        pages.reduce(0) { $0 &+ $1[service: id, counter] }
+    }
+
+    /// A counter of a backend of all workers.
+    public subscript(backend id: UInt16, counter: BackendCounter) -> UInt64 {
+        pages.reduce(0) { $0 &+ $1[backend: id, counter] }
+    }
+}
+
+/// Rates over the latest whole second or so, from counters that only grow.
+public final class RateSampler: Sendable {
+    /// What a rate is of.
+    enum Key: Hashable, Sendable {
+        case service(UInt16, ServiceCounter)
+        case backend(UInt16, BackendCounter)
+        case drop(DropReason)
+        case worker(Int, Counter)
+    }
+
+    private struct State {
+        var latest: [Key: UInt64] = [:]
+        var taken = ContinuousClock.now
+        var rates: [Key: Double] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    /// A sampler without samples: all rates are 0.
+    public init() {}
+
+    /// Takes a sample; rates are those since the one before.
+    func sample(_ values: [Key: UInt64]) {
+        state.withLock { state in
+            let now = ContinuousClock.now
+            let seconds = (now - state.taken).seconds
+            guard seconds > 0.05 else { return }
+            state.rates = values.reduce(into: [:]) { rates, value in
+                guard let before = state.latest[value.key] else { return }
+                rates[value.key] = Double(value.value &- before) / seconds
+            }
+            state.latest = values
+            state.taken = now
+        }
+    }
+
+    /// The rate per second; 0 before the second sample.
+    func rate(_ key: Key) -> Double { state.withLock { $0.rates[key] ?? 0 } }
+}
+
+extension RateSampler {
+    /// Takes a sample of everything that rates are shown of.
+    public func sample(_ view: ControlView, _ pages: [CounterPage]) {
+        let sums = CounterSums(pages)
+        var values: [Key: UInt64] = [:]
+        for service in view.services {
+            for counter in [
+                ServiceCounter.packetsIn, .packetsOut, .bytesIn, .bytesOut, .newConnections,
+            ] {
+                values[.service(service.id, counter)] = sums[service: service.id, counter]
+            }
+            for backend in service.backends {
+                values[.backend(backend.id, .packets)] = sums[backend: backend.id, .packets]
+            }
+        }
+        for reason in DropReason.allCases { values[.drop(reason)] = sums[reason] }
+        for (index, page) in pages.enumerated() {
+            for counter in [
+                Counter.busyNanoseconds, .idleNanoseconds, .blockedNanoseconds, .rounds,
+                .receivedPackets, .batches, .transmitWakeups, .transmittedPackets,
+            ] {
+                values[.worker(index, counter)] = page[counter]
+            }
+        }
+        sample(values)
+    }
+}

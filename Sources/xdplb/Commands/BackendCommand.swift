@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ControlPlane
+import Foundation
+
+/// `xdplb backend list|drain|undrain|disable|weight`
+struct BackendCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "backend",
+        abstract: "List backends, drain, disable or weigh them.",
+        discussion: """
+            BACKEND is SERVICE/NAME or SERVICE/ADDRESS[:PORT]. For example:
+              xdplb backend drain web/20.1.1.10:80 --wait
+            """,
+        subcommands: [List.self, Drain.self, Undrain.self, Disable.self, Weight.self])
+
+    static func table(_ backends: [BackendDocument]) -> TableText {
+        var table = TableText(
+            "BACKEND", "ADDRESS", "ADMIN", "ELIGIBLE", "SINCE", ">WEIGHT", ">SHARE", ">PACKETS/S",
+            ">CONNECTIONS", "CHANGED BY")
+        for backend in backends {
+            table.add(
+                backend.name, backend.address, backend.removed ? "removed" : backend.adminState,
+                backend.eligible ? "yes" : "no, \(backend.reason ?? "")",
+                Scaled.since(backend.since), "\(backend.weight)", Scaled.percent(backend.share),
+                Scaled.number(backend.packetsPerSecond),
+                Scaled.number(Double(backend.connections)), backend.changedBy ?? "-")
+        }
+        return table
+    }
+
+    /// Splits at the last slash, as a service may be VIP:PORT/PROTOCOL.
+    static func target(_ backend: String) throws -> String {
+        guard let reference = BackendReference(backend) else {
+            throw CommandFailure(
+                .invalid, "'\(backend)' is no SERVICE/BACKEND, such as web/20.1.1.10:80")
+        }
+        let service = reference.service.description.escapedForURL
+        return "/api/v1/services/\(service)/backends/\(reference.backend.escapedForURL)"
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List the backends of all services, or of one.",
+            discussion: "For example:  xdplb backend list web")
+
+        @Argument(help: "Name or VIP:PORT/PROTOCOL; all services unless given.")
+        var service: String?
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            let target = service.map { "/api/v1/services/\($0.escapedForURL)/backends" }
+            let list = try socket.client.get(
+                BackendListDocument.self, target ?? "/api/v1/backends")
+            try output.print(list) { BackendCommand.table(list.backends) }
+        }
+    }
+
+    struct Drain: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Give a backend no new connections; it keeps those it has.",
+            discussion: "With --wait the command ends when it has none left.")
+
+        @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
+        @OptionGroup var waiting: WaitOptions
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var change: ChangeOptions
+
+        func run() throws {
+            try change.print(
+                try socket.client.change(
+                    "PATCH", try BackendCommand.target(backend) + change.query,
+                    BackendBody(adminState: AdminState.draining.rawValue)))
+            try waiting.waitUntilEmpty(backend, socket.client)
+        }
+    }
+
+    struct Undrain: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a backend active again, from draining or disabled.",
+            discussion: "For example:  xdplb backend undrain web/20.1.1.10:80")
+
+        @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var change: ChangeOptions
+
+        func run() throws {
+            try change.print(
+                try socket.client.change(
+                    "PATCH", try BackendCommand.target(backend) + change.query,
+                    BackendBody(adminState: AdminState.active.rawValue)))
+        }
+    }
+
+    struct Disable: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Give a backend no packet any more; its connections end.",
+            discussion: "Prints how many ended. 'backend undrain' makes it active again.")
+
+        @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var change: ChangeOptions
+
+        func run() throws {
+            try change.print(
+                try socket.client.change(
+                    "PATCH", try BackendCommand.target(backend) + change.query,
+                    BackendBody(adminState: AdminState.disabled.rawValue)))
+        }
+    }
+
+    struct Weight: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Set a backend's share of new connections, 0-65535.",
+            discussion: "For example:  xdplb backend weight web/20.1.1.10:80 50")
+
+        @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
+        @Argument(help: "Relative to the other backends; 0 gives none.") var weight: Int
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var change: ChangeOptions
+
+        func run() throws {
+            try change.print(
+                try socket.client.change(
+                    "PATCH", try BackendCommand.target(backend) + change.query,
+                    BackendBody(weight: weight)))
+        }
+    }
+}
+
+/// Waiting for a backend's connections to end.
+struct WaitOptions: ParsableArguments {
+    @Flag(help: "Wait until no connection is left.") var wait = false
+    @Option(help: ArgumentHelp("Longest wait, such as 5m.", valueName: "time"))
+    var timeout = "5m"
+
+    func waitUntilEmpty(_ backend: String, _ client: AdminClient) throws {
+        guard wait else { return }
+        let limit = Date().addingTimeInterval(try DurationText.seconds(timeout))
+        let began = Date()
+        let target = "/api/v1/connections/count?backend=\(backend.escapedForURL)"
+        while true {
+            let left = try client.get(ConnectionCountDocument.self, target).count
+            if left == 0 { break }
+            guard Date() < limit else {
+                throw CommandFailure(
+                    .timedOut,
+                    "\(backend): \(left) connections are left after \(timeout); it goes on draining")
+            }
+            usleep(200_000)
+        }
+        print(
+            """
+            \(backend): drained, no connection left after \
+            \(Scaled.duration(Date().timeIntervalSince(began)))
+            """)
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ControlPlane
+import DataPlane
+
+/// `xdplb service list|show|update|delete`
+struct ServiceCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "service",
+        abstract: "List, show, create, change or delete services.",
+        discussion: """
+            SERVICE is a name or VIP:PORT/PROTOCOL. For example:
+              xdplb service update --vip 40.1.1.1:80/tcp --backends 20.1.1.10:80,20.1.1.20:80
+            """,
+        subcommands: [List.self, Show.self, Update.self, Delete.self])
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List services with their rates.",
+            discussion: "For example:  xdplb service list -o json")
+
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            let list = try socket.client.get(ServiceListDocument.self, "/api/v1/services")
+            try output.print(list) {
+                var table = TableText(
+                    "SERVICE", "VIP:PORT", "MODE", ">ELIGIBLE", ">PACKETS/S", ">BIT/S", ">NEW/S",
+                    ">CONNECTIONS")
+                for service in list.services {
+                    let more = service.keys.count > 1 ? " +\(service.keys.count - 1)" : ""
+                    table.add(
+                        service.name, (service.keys.first ?? "") + more,
+                        service.mode + (service.snatPool.map { " \($0)" } ?? ""),
+                        "\(service.eligible)/\(service.backends)",
+                        Scaled.number(service.packetsPerSecond),
+                        Scaled.number(service.bitsPerSecond), Scaled.number(service.newPerSecond),
+                        Scaled.number(Double(service.connections)))
+                }
+                return table
+            }
+        }
+    }
+
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show one service and its backends.",
+            discussion: "The 'configuration' of -o json can be pasted into the file.")
+
+        @Argument(help: "Name or VIP:PORT/PROTOCOL.") var service: String
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            let shown = try socket.client.get(
+                ServiceShowDocument.self, "/api/v1/services/\(service.escapedForURL)")
+            if output.format == .json { return try output.printJSON(shown) }
+            print(
+                """
+                \(shown.service.name)  \(shown.service.keys.joined(separator: " "))  \
+                \(shown.service.mode)  \(shown.service.eligible) of \(shown.service.backends) \
+                backends eligible
+                Maglev      \(shown.maglev.slots) slots, fingerprint \(shown.maglev.fingerprint), \
+                \(shown.maglev.rebuilds) builds, \(shown.maglev.movedSlots) slots moved
+                connections \(shown.service.connections) tracked, \(shown.service.newConnections) \
+                admitted
+                packets     \(shown.service.packetsIn) in, \(shown.service.packetsOut) out
+                """)
+            print(BackendCommand.table(shown.backends).rendered(), terminator: "")
+        }
+    }
+
+    struct Update: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Create a service, or replace its backends.",
+            discussion: """
+                Tracked connections stay: those of removed backends may finish within the drain \
+                timeout. For example:
+                  xdplb service update --vip 40.1.1.1:80/tcp --backends 20.1.1.10:80,20.1.1.20:80
+                """)
+
+        @Option(help: ArgumentHelp("VIP:PORT/PROTOCOL, or the name of a service.", valueName: "key"))
+        var vip: String
+        @Option(help: ArgumentHelp("IP[:PORT],IP[:PORT]…", valueName: "list"))
+        var backends: String
+        @Option(help: "Name of a new service; its key unless given.") var name: String?
+        @Option(help: "dsr or snat; unchanged unless given.") var mode: String?
+        @Option(help: "SNAT pool; unchanged unless given.") var snatPool: String?
+        @Option(
+            help: ArgumentHelp(
+                "How long connections of removed backends are kept, such as 0s or 5m.",
+                valueName: "time"))
+        var drainTimeout: String?
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var change: ChangeOptions
+
+        func run() throws {
+            let body = ServiceUpdateBody(
+                backends: backends.split(separator: ",").map(String.init), name: name, mode: mode,
+                snatPool: snatPool, drainTimeoutSeconds: try drainTimeout.map(DurationText.seconds))
+            try change.print(
+                try socket.client.change(
+                    "PUT", "/api/v1/services/\(vip.escapedForURL)\(change.query)", body))
+        }
+    }
+
+    struct Delete: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Delete a service and end its connections.",
+            discussion: "Prints how many ended. With --drain waits until there is none.")
+
+        @Argument(help: "Name or VIP:PORT/PROTOCOL.") var service: String
+        @Flag(help: "Delete only when no connection is left.") var drain = false
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var change: ChangeOptions
+
+        func run() throws {
+            var client = socket.client
+            if drain { client.timeoutSeconds = 86_400 }
+            var query = change.query
+            if drain { query += query.isEmpty ? "?drain=true" : "&drain=true" }
+            try change.print(
+                try client.change("DELETE", "/api/v1/services/\(service.escapedForURL)\(query)"))
+        }
+    }
+}
+
+/// Durations of the command line: `250ms`, `2s`, `5m`, `1h`.
+enum DurationText {
+    /// Seconds of a duration with its unit.
+    static func seconds(_ text: String) throws -> Double {
+        for (unit, factor) in [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
+        where text.hasSuffix(unit) {
+            if let number = Double(text.dropLast(unit.count)), number >= 0 { return number * factor }
+        }
+        throw CommandFailure(.invalid, "'\(text)' is no duration, such as 250ms, 2s, 5m or 1h")
+    }
+}

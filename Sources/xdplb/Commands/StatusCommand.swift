@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import ControlPlane
+
+/// `xdplb status`
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status",
+        abstract: "Show on one screen whether all is well, the worst first.",
+        discussion: "For example:  xdplb status; xdplb status -o json")
+
+    @OptionGroup var socket: SocketOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let status = try socket.client.get(StatusDocument.self, "/api/v1/status")
+        if output.format == .json { return try output.printJSON(status) }
+        print(
+            """
+            \(status.node)  xdplb \(status.version)  \(status.state)  up \
+            \(Scaled.duration(status.uptimeSeconds))  generation \(status.generation)\
+            \(acknowledgement(status))
+            """)
+        status.problems.forEach { print("problem       \($0)") }
+        printServices(status)
+        printDrops(status)
+        printData(status)
+        let file = ["same": "same as running", "differs": "running differs from the file"]
+        print("file          \(file[status.file] ?? "none; started from arguments")")
+    }
+
+    private func acknowledgement(_ status: StatusDocument) -> String {
+        let behind = status.workers.filter { $0.generation < status.generation }
+        return behind.isEmpty
+            ? ", all workers acknowledged"
+            : ", workers \(behind.map { "\($0.worker)" }.joined(separator: ", ")) are behind"
+    }
+
+    private func printServices(_ status: StatusDocument) {
+        let degraded = status.services.filter { $0.eligible < $0.backends }
+        print("services      \(status.services.count), \(degraded.count) degraded")
+        for service in degraded {
+            print("  \(service.name): \(service.eligible) of \(service.backends) backends eligible")
+        }
+    }
+
+    private func printDrops(_ status: StatusDocument) {
+        let drops = status.drops.sorted { $0.value > $1.value }
+            .map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+        print("drops         \(drops.isEmpty ? "none" : drops)")
+    }
+
+    private func printData(_ status: StatusDocument) {
+        let interface = status.interface
+        print(
+            """
+            interface     \(interface.name) \(interface.driver) \(interface.attachMode) \
+            \(interface.bindMode), \(interface.queues.count) \
+            queue\(interface.queues.count == 1 ? "" : "s"): in \(interface.rxPackets) packets, out \
+            \(interface.txPackets), ring losses \(interface.ringLosses)
+            """)
+        for worker in status.workers {
+            print(
+                """
+                worker \(worker.worker)      queue \(worker.queue) on \
+                \(worker.cpu.map { "cpu \($0)" } ?? "any cpu"), busy \
+                \(Scaled.percent(worker.busyShare)), \(worker.packetsPerBatch) packets a batch, \
+                \(worker.packetsPerWakeup) a wake-up
+                """)
+        }
+        print("connections   \(status.connections.used) of \(status.connections.capacity)")
+        let memory = status.memory
+        print(
+            """
+            memory        \(Scaled.bytes(memory.umemBytes + memory.tableBytes)), fixed at start \
+            on \(memory.hugePages ? "huge" : "ordinary") pages: UMEM \
+            \(Scaled.bytes(memory.umemBytes)), tables \(Scaled.bytes(memory.tableBytes))
+            """)
+    }
+}
