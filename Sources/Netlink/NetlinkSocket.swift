@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CPlatform
 internal import Glibc
 
 /// What has changed in the kernel's tables.
@@ -45,6 +46,12 @@ public struct NetlinkSocket: ~Copyable, Sendable {
             NetlinkHeader.protocolRoute)
         guard descriptor >= 0 else {
             throw NetlinkError(.system(errno), "cannot open a netlink socket")
+        }
+        // Events go to bound sockets only: an unbound one has the kernel's own port number.
+        let refusal = cplatform_netlink_bind(descriptor)
+        guard refusal == 0 else {
+            close(descriptor)
+            throw NetlinkError(.system(refusal), "cannot bind a netlink socket")
         }
         fileDescriptor = descriptor
         setOption(NetlinkHeader.extendedAcknowledgeOption, 1)

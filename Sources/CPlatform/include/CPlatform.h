@@ -40,3 +40,6 @@ int cplatform_rings(const char *_Nonnull interface, struct cplatform_rings *_Non
 
 /* Writes the CPUs this process may run on, ascending; returns how many, at most `capacity`. */
 int cplatform_allowed_cpus(int *_Nonnull cpus, int capacity);
+
+/* Gives a netlink socket a port number of its own; 0 or an errno value. */
+int cplatform_netlink_bind(int fd);

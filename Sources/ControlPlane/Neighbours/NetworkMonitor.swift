@@ -186,7 +186,10 @@ public actor NetworkMonitor: Service {
     ) -> [IPAddress: ObservedState.Neighbour] {
         var found: [IPAddress: ObservedState.Neighbour] = [:]
         for neighbour in neighbours {
-            guard let address = IPAddress(bytes: neighbour.address) else { continue }
+            // Multicast groups are in the kernel's table too, and are nobody's next hop.
+            guard let address = IPAddress(bytes: neighbour.address),
+                MACAddress(bytes: neighbour.mac)?.isGroup != true
+            else { continue }
             let isValid = !neighbour.state.isDisjoint(with: .valid)
             var next = ObservedState.Neighbour(
                 mac: isValid ? MACAddress(bytes: neighbour.mac) : nil,

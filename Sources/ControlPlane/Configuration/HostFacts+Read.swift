@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CPlatform
+internal import DataPlane
+internal import Foundation
+internal import Netlink
+
+extension HostFacts {
+    /// Reads the facts that a configuration is checked against.
+    public static func read(for configuration: Configuration) -> HostFacts {
+        let name = configuration.interface.name
+        var addresses: [IPAddress] = []
+        var mtu: Int?
+        do throws(NetlinkError) {
+            var socket = try NetlinkSocket(for: .requests)
+            addresses = try socket.addresses().compactMap { IPAddress(bytes: $0.address) }
+            mtu = try socket.links().first { $0.name == name }?.mtu
+        } catch {
+            // Without an answer nothing can be said against the configuration.
+            mtu = 1500
+        }
+        return HostFacts(
+            addresses: addresses, mtu: mtu, queueCount: queueCount(of: name),
+            localPorts: localPorts, cpus: cpus,
+            othersReadKey: othersRead(configuration.maglev.hashKeyFile))
+    }
+
+    private static func queueCount(of interface: String) -> Int {
+        let entries =
+            (try? FileManager.default.contentsOfDirectory(
+                atPath: "/sys/class/net/\(interface)/queues")) ?? []
+        return entries.count { $0.hasPrefix("rx-") }
+    }
+
+    private static var localPorts: ClosedRange<UInt16> {
+        let text = try? String(
+            contentsOfFile: "/proc/sys/net/ipv4/ip_local_port_range", encoding: .utf8)
+        let bounds = (text ?? "").split(whereSeparator: \.isWhitespace).compactMap { UInt16($0) }
+        return bounds.count == 2 && bounds[0] <= bounds[1] ? bounds[0]...bounds[1] : 32768...60999
+    }
+
+    private static var cpus: [Int] {
+        var buffer = [Int32](repeating: 0, count: 1024)
+        let count = unsafe Int(cplatform_allowed_cpus(&buffer, 1024))
+        return buffer.prefix(count).map(Int.init)
+    }
+
+    private static func othersRead(_ path: String?) -> Bool? {
+        guard let path,
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path),
+            let mode = attributes[.posixPermissions] as? Int
+        else { return nil }
+        return mode & 0o004 != 0
+    }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CXDP
+internal import DataPlane
+internal import Foundation
+internal import XSKRing
+
+/// The maps of a decapsulation program: what it trusts, what it takes apart, what it counted.
+///
+/// Owns the three descriptors for the life of the process, which a command's is short.
+struct DecapMaps {
+    private let trusted: Int32
+    private let vips: Int32
+    private let counts: Int32
+
+    /// struct trusted_prefix of decap.bpf.c: length in host order, network in network order.
+    private struct TrustedKey: Hashable {
+        var length: UInt32
+        var network: UInt32
+    }
+
+    /// Counters of decap.bpf.c, in its order.
+    private static let counterCount: UInt32 = 5
+
+    /// The maps of an object that was just loaded.
+    ///
+    /// - Throws: ``CommandFailure`` when the embedded object is not ours.
+    init(of object: borrowing BPFObject) throws {
+        guard let trusted = object.map("decap_trusted"), let vips = object.map("decap_vips"),
+            let counts = object.map("decap_counts")
+        else { throw CommandFailure(.refused, "the embedded decapsulation program lacks a map") }
+        self.trusted = trusted
+        self.vips = vips
+        self.counts = counts
+    }
+
+    /// The maps of a program that is loaded already; `nil` when they are not ours.
+    init?(ofProgram program: DecapProgramInfo) {
+        var found: [String: Int32] = [:]
+        for identifier in program.maps {
+            let descriptor = bpf_map_get_fd_by_id(identifier)
+            guard descriptor >= 0 else { continue }
+            var info = bpf_map_info()
+            var length = UInt32(MemoryLayout<bpf_map_info>.size)
+            guard unsafe bpf_obj_get_info_by_fd(descriptor, &info, &length) == 0 else { continue }
+            let name = unsafe withUnsafeBytes(of: &info.name) { bytes in
+                unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            found[name] = descriptor
+        }
+        guard let trusted = found["decap_trusted"], let vips = found["decap_vips"],
+            let counts = found["decap_counts"]
+        else { return nil }
+        self.trusted = trusted
+        self.vips = vips
+        self.counts = counts
+    }
+
+    // MARK: Content
+
+    /// The VIPs, in order.
+    var vipAddresses: [IPAddress] {
+        keys(of: vips, UInt32.self).map { IPAddress(IPv4Address(UInt32(bigEndian: $0))) }.sorted()
+    }
+
+    /// The trusted prefixes, in order.
+    var trustedPrefixes: [IPPrefix] {
+        keys(of: trusted, TrustedKey.self)
+            .compactMap { key in
+                IPPrefix(
+                    IPAddress(IPv4Address(UInt32(bigEndian: key.network))),
+                    length: Int(key.length))
+            }
+            .sorted { ($0.network, $0.length) < ($1.network, $1.length) }
+    }
+
+    /// Makes the content what is given: adds first, removes last, so that no tunnel that both
+    /// allow is refused in between.
+    func set(vips wanted: [IPAddress], trusted prefixes: [IPPrefix]) throws {
+        let vipKeys = Set(wanted.map { $0.lowWord.bigEndian })
+        let prefixKeys = Set(
+            prefixes.map {
+                TrustedKey(length: UInt32($0.length), network: $0.network.lowWord.bigEndian)
+            })
+        try replace(vips, with: vipKeys, "VIPs")
+        try replace(trusted, with: prefixKeys, "trusted prefixes")
+    }
+
+    private func replace<Key: Hashable>(
+        _ map: Int32, with wanted: Set<Key>, _ noun: String
+    ) throws {
+        let present = Set(keys(of: map, Key.self))
+        var one: UInt8 = 1
+        for key in wanted.subtracting(present) {
+            var key = key
+            let result = unsafe bpf_map_update_elem(map, &key, &one, UInt64(BPF_ANY))
+            guard result == 0 else {
+                throw CommandFailure(
+                    .refused,
+                    XSKError(
+                        "cannot add to the \(noun)", errno: -result,
+                        remedy: "ENOSPC and E2BIG mean that there are too many"
+                    ).description)
+            }
+        }
+        for key in present.subtracting(wanted) {
+            var key = key
+            _ = unsafe bpf_map_delete_elem(map, &key)
+        }
+    }
+
+    private func keys<Key: Hashable>(of map: Int32, _ type: Key.Type) -> [Key] {
+        var keys: [Key] = []
+        let buffer = UnsafeMutablePointer<Key>.allocate(capacity: 1)
+        defer { unsafe buffer.deallocate() }
+        var result = unsafe bpf_map_get_next_key(map, nil, buffer)
+        while result == 0 {
+            keys.append(unsafe buffer.pointee)
+            result = unsafe bpf_map_get_next_key(map, buffer, buffer)
+        }
+        return keys
+    }
+
+    /// The counters, summed over all CPUs.
+    var counters: DecapCounters {
+        let sums = (0..<Self.counterCount).map(sum)
+        return DecapCounters(
+            decapsulated: sums[0], notTunnelled: sums[1], untrusted: sums[2], notVIP: sums[3],
+            malformed: sums[4])
+    }
+
+    private func sum(_ index: UInt32) -> UInt64 {
+        var key = index
+        var values = [UInt64](repeating: 0, count: Int(max(1, libbpf_num_possible_cpus())))
+        guard unsafe bpf_map_lookup_elem(counts, &key, &values) == 0 else { return 0 }
+        return values.reduce(0, &+)
+    }
+}
