@@ -119,7 +119,9 @@ let package = Package(
         ),
         .testTarget(
             name: "KernelTests",
-            dependencies: ["XSKRing", "Netlink", "Workers", "DataPlane", "CXDP", "CPlatform", "TestSupport"],
+            dependencies: [
+                "XSKRing", "Netlink", "Workers", "DataPlane", "CXDP", "CPlatform", "TestSupport",
+            ],
             swiftSettings: strict
         ),
     ],

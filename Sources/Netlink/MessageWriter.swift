@@ -40,6 +40,8 @@ struct MessageWriter {
 
     private mutating func setLength() {
         let length = UInt32(bytes.count)
-        for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(index))) }
+        for index in 0..<4 {
+            bytes[index] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(index)))
+        }
     }
 }

@@ -27,7 +27,8 @@ struct LogfmtHandler: LogHandler {
         var fields = metadata.merging(event.metadata ?? [:]) { _, new in new }
         let kind = fields.removeValue(forKey: "event").map { "\($0)" }
         if fields["message"] == nil, kind == nil { fields["message"] = "\(event.message)" }
-        let time = Date().formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true))
+        let time = Date().formatted(
+            .iso8601.year().month().day().time(includingFractionalSeconds: true))
         var line = "\(time)Z level=\(event.level.rawValue)"
         if let kind { line += " event=\(kind)" }
         for (key, value) in fields.sorted(by: { $0.key < $1.key }) {

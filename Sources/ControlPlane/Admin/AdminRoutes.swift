@@ -176,7 +176,8 @@ struct AdminRoutes: Sendable {
         let names = view.services.map(\.configuration.name).joined(separator: ", ")
         return ChangeRefused(
             kind: .notFound, code: "no_such_service",
-            message: "there is no service \(reference) (services: \(names.isEmpty ? "none" : names))")
+            message:
+                "there is no service \(reference) (services: \(names.isEmpty ? "none" : names))")
     }
 
     private static func reference(_ context: AdminContext) throws -> ServiceReference {
@@ -196,7 +197,8 @@ struct AdminRoutes: Sendable {
             return try AdminJSON.decode(type, from: Data(buffer.readableBytesView))
         } catch let error as DecodingError {
             throw ChangeRefused(
-                kind: .invalid, code: "body", message: "the body is not as it should be: \(error.brief)")
+                kind: .invalid, code: "body",
+                message: "the body is not as it should be: \(error.brief)")
         }
     }
 

@@ -287,7 +287,9 @@ struct SnapshotCompiler: Sendable {
                             < ($1.metric, $1.gateway ?? $1.prefix.network)
                     }
                 }
-                .sorted { ($0.prefix.network, $0.prefix.length) < ($1.prefix.network, $1.prefix.length) }
+                .sorted {
+                    ($0.prefix.network, $0.prefix.length) < ($1.prefix.network, $1.prefix.length)
+                }
         }
     }
 }

@@ -66,7 +66,8 @@ struct ConfigurationChecks {
         if configuration.services.count > CounterPage.serviceCapacity {
             problems.error(
                 root.place("services"),
-                "\(configuration.services.count) services are more than \(CounterPage.serviceCapacity)")
+                "\(configuration.services.count) services are more than \(CounterPage.serviceCapacity)"
+            )
         }
         let backends = configuration.services.reduce(0) { $0 + $1.backends.count }
         if backends > CounterPage.backendCapacity {

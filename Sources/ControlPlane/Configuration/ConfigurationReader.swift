@@ -78,7 +78,8 @@ enum ConfigurationReader {
             var rest = line[...]
             while let range = rest.firstRange(of: key) {
                 let after = line[range.upperBound...].drop { $0 == "\"" || $0 == "'" || $0 == " " }
-                let isWord = range.lowerBound == line.startIndex
+                let isWord =
+                    range.lowerBound == line.startIndex
                     || !(line[line.index(before: range.lowerBound)].isLetter)
                 if after.first == ":", isWord {
                     seen += 1

@@ -6,7 +6,8 @@ public enum ConfigurationWriter {
     /// A service as an element of `services`, to be pasted into a file.
     public static func yaml(_ service: ServiceConfiguration) -> String {
         var lines = ["- name: \(quoted(service.name))"]
-        lines.append("  vips: [\(service.vips.map { quoted($0.description) }.joined(separator: ", "))]")
+        lines.append(
+            "  vips: [\(service.vips.map { quoted($0.description) }.joined(separator: ", "))]")
         let ports = service.ports.map { "\($0.port)/\($0.transport)" }
         lines.append("  ports: [\(ports.joined(separator: ", "))]")
         lines.append("  mode: \(service.mode)")
@@ -33,7 +34,9 @@ public enum ConfigurationWriter {
         var parts = ["name: \(quoted(backend.name))"]
         parts.append("address: \(quoted(backend.endpoint.description))")
         parts.append("weight: \(backend.weight)")
-        if backend.adminState != .active { parts.append("admin_state: \(backend.adminState.rawValue)") }
+        if backend.adminState != .active {
+            parts.append("admin_state: \(backend.adminState.rawValue)")
+        }
         return "  - {\(parts.joined(separator: ", "))}"
     }
 

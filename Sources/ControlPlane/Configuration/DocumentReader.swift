@@ -90,7 +90,8 @@ struct DocumentReader {
         interface.attachMode = mode ?? interface.attachMode
         let bind = section.choice("bind_mode", InterfaceConfiguration.BindMode.self)
         interface.bindMode = bind ?? interface.bindMode
-        interface.queues = section.parsed("queues", "'all', or a range such as 0-3", Self.queues) ?? nil
+        interface.queues =
+            section.parsed("queues", "'all', or a range such as 0-3", Self.queues) ?? nil
         let ring = 64...65536
         interface.rxRing = section.powerOfTwo("rx_ring", in: ring) ?? interface.rxRing
         interface.txRing = section.powerOfTwo("tx_ring", in: ring) ?? interface.txRing
@@ -207,7 +208,8 @@ struct DocumentReader {
         }
         guard
             let section = section(
-                root, "encapsulation", keys: ["ipv4_source", "outer_ttl", "dscp", "too_big", "mss_clamp"],
+                root, "encapsulation",
+                keys: ["ipv4_source", "outer_ttl", "dscp", "too_big", "mss_clamp"],
                 later: ["ipv6_source"])
         else { return }
         if let number = section.integer("outer_ttl", in: 1...255) {

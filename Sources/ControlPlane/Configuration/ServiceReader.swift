@@ -85,7 +85,8 @@ struct ServiceReader {
                 let name = section.parsed("name", Names.rule, { Names.isName($0) ? $0 : nil })
             else { continue }
             if configuration.snatPools.contains(where: { $0.name == name }) {
-                problems.error(section.value("name") ?? node, "SNAT pool '\(name)' is defined twice")
+                problems.error(
+                    section.value("name") ?? node, "SNAT pool '\(name)' is defined twice")
             }
             var pool = SNATPoolConfiguration(name: name, addresses: [])
             for element in section.list("addresses") ?? [] {

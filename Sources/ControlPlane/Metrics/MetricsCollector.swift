@@ -49,12 +49,15 @@ struct MetricsCollector {
     }
 
     private mutating func addChange() {
-        out.family("xdplb_config_differs_from_file", .gauge,
+        out.family(
+            "xdplb_config_differs_from_file", .gauge,
             "Whether run-time changes are in force that the file does not have.")
-        out.sample("xdplb_config_differs_from_file", [], source.view.differsFromFile == true ? 1.0 : 0)
+        out.sample(
+            "xdplb_config_differs_from_file", [], source.view.differsFromFile == true ? 1.0 : 0)
         out.family("xdplb_snapshot_generation", .gauge, "Generation published last.")
         out.sample("xdplb_snapshot_generation", [], source.view.generation)
-        out.family("xdplb_worker_snapshot_generation", .gauge, "Generation the worker acknowledged.")
+        out.family(
+            "xdplb_worker_snapshot_generation", .gauge, "Generation the worker acknowledged.")
         for (index, page) in source.pages.enumerated() {
             out.sample(
                 "xdplb_worker_snapshot_generation", [("worker", "\(index)")], page[.generation])
@@ -95,7 +98,10 @@ struct MetricsCollector {
         for (index, page) in source.pages.enumerated() {
             out.sample(
                 name,
-                [interface, ("queue", "\(source.facts.workers[index].queue)"), ("worker", "\(index)")],
+                [
+                    interface, ("queue", "\(source.facts.workers[index].queue)"),
+                    ("worker", "\(index)"),
+                ],
                 page[counter])
         }
     }
@@ -175,8 +181,11 @@ struct MetricsCollector {
                     ], 1.0)
             }
         }
-        addDirections("xdplb_service_packets_total", "Packets matched to the service.", .packetsIn, .packetsOut)
-        addDirections("xdplb_service_bytes_total", "IP bytes matched to the service.", .bytesIn, .bytesOut)
+        addDirections(
+            "xdplb_service_packets_total", "Packets matched to the service.", .packetsIn,
+            .packetsOut)
+        addDirections(
+            "xdplb_service_bytes_total", "IP bytes matched to the service.", .bytesIn, .bytesOut)
         out.family("xdplb_service_connections_total", .counter, "New connections admitted.")
         for service in source.view.services {
             out.sample(
@@ -302,7 +311,8 @@ struct MetricsCollector {
     // MARK: Connections, SNAT, next hops
 
     private mutating func addConnections() {
-        addPerWorker("xdplb_connection_table_entries", .gauge, "Entries in use.", [(nil, .connections)])
+        addPerWorker(
+            "xdplb_connection_table_entries", .gauge, "Entries in use.", [(nil, .connections)])
         out.family(
             "xdplb_connection_table_capacity_entries", .gauge, "Entries the table can hold.")
         for index in source.pages.indices {
@@ -410,7 +420,8 @@ struct ProcessFacts {
         var usage = rusage()
         _ = unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
-        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?
+        let pages =
+            (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?
             .split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         let descriptors = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
         return ProcessFacts(

@@ -86,7 +86,9 @@ public actor NetworkMonitor: Service {
         let now = Date()
         for address in unresolved() { ask(for: address, &requests, now) }
         for address in await wanted() {
-            if let last = asked[address], now.timeIntervalSince(last) < Self.askInterval { continue }
+            if let last = asked[address], now.timeIntervalSince(last) < Self.askInterval {
+                continue
+            }
             // Also when it is known: data passes the kernel by, so nothing else makes the kernel
             // confirm a neighbour that has become stale.
             ask(for: address, &requests, now)

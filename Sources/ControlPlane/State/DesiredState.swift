@@ -98,7 +98,8 @@ struct DesiredState: Sendable {
         _ body: (inout BackendConfiguration) -> String
     ) throws(ChangeRefused) -> String {
         let service = try index(of: reference.service)
-        let owner = configuration.services[service].backendsFrom
+        let owner =
+            configuration.services[service].backendsFrom
             .flatMap { name in configuration.services.firstIndex { $0.name == name } } ?? service
         let backend = try index(of: reference.backend, in: configuration.services[owner])
         let what = body(&configuration.services[owner].backends[backend])

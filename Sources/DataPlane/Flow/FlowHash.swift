@@ -23,9 +23,13 @@ struct FlowHash: BitwiseCopyable, Sendable {
         let source = Self.fold(flow.source.low ^ secrets.0, flow.source.high ^ secrets.1)
         let destination = Self.fold(
             flow.destination.low ^ secrets.2, flow.destination.high ^ secrets.3)
-        return Self.fold(
+        // The ports go into both factors: with one of them constant for a client, sequential ports
+        // would be multiples of it, and those are spread as evenly or unevenly as it happens to be.
+        let ports = flow.tail << 24
+        let mixed = Self.fold(
             source ^ flow.tail ^ secrets.4,
-            (destination << 32 | destination >> 32) ^ source ^ secrets.5)
+            (destination << 32 | destination >> 32) ^ source ^ ports ^ secrets.5)
+        return Self.fold(mixed ^ secrets.1, secrets.3)
     }
 
     @inline(__always)

@@ -20,7 +20,9 @@ struct SNATRewrite {
         to frame: Frame, _ layout: FrameLayout, isUDP: Bool, on link: LinkRecord
     ) throws(DropReason) -> Frame {
         let packet = frame.cut(to: EthernetHeader.byteCount &+ Int(layout.packetLength))
-        guard let ip = IPv4Header(in: packet, at: EthernetHeader.byteCount) else { throw .malformed }
+        guard let ip = IPv4Header(in: packet, at: EthernetHeader.byteCount) else {
+            throw .malformed
+        }
         guard ip.timeToLive > 1 else { throw .ttlExpired }
         guard Int(layout.packetLength) <= link.mtu else { throw .tooBig }
 

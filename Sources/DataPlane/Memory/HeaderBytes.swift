@@ -18,7 +18,8 @@ struct HeaderBytes {
 
     /// The big-endian integer at `offset`.
     @inline(__always)
-    func load<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T {
+    func load<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: T.Type = T.self) -> T
+    {
         assert(offset >= 0 && offset + MemoryLayout<T>.size <= count)
         return unsafe T(bigEndian: start.loadUnaligned(fromByteOffset: offset, as: T.self))
     }

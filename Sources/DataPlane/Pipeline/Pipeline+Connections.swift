@@ -25,7 +25,8 @@ extension Pipeline {
         _ packet: PacketState, _ service: ServiceRecord, _ backendID: UInt16,
         _ backend: BackendRecord, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) throws(DropReason) {
-        guard let state = initialState(of: packet), state != .opening || openingCount < openingBudget
+        guard let state = initialState(of: packet),
+            state != .opening || openingCount < openingBudget
         else { return }
         let entry = ConnectionEntry(
             key: packet.flow, service: service.id, backend: backendID,

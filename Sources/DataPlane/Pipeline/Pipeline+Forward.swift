@@ -153,7 +153,8 @@ extension Pipeline {
             throw .malformed
         }
         identification &+= 1
-        let hashed = UInt32(truncatingIfNeeded: batch[index].hash) & snapshot.link.outerSourceHashMask
+        let hashed =
+            UInt32(truncatingIfNeeded: batch[index].hash) & snapshot.link.outerSourceHashMask
         let outer = IPIPEncapsulation.Outer(
             source: snapshot.link.outerSource | hashed, destination: backend.address.lowWord,
             identification: identification)

@@ -91,7 +91,8 @@ public struct Pipeline: ~Copyable {
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
     ) throws(DropReason) {
         batch[index].verdict = .undecided
-        guard let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
+        guard
+            let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
         else { throw .malformed }
         let parsed = try FlowParser.parse(frame)
         batch[index].flow = parsed.flow

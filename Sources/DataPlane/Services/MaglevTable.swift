@@ -55,7 +55,9 @@ public final class MaglevTable: Sendable {
     /// Slots of each backend that has any.
     public func slotCounts() -> [UInt16: Int] {
         var counts: [UInt16: Int] = [:]
-        for slot in 0..<count where self[slot] != Self.nobody { counts[self[slot], default: 0] += 1 }
+        for slot in 0..<count where self[slot] != Self.nobody {
+            counts[self[slot], default: 0] += 1
+        }
         return counts
     }
 

@@ -86,7 +86,8 @@ struct LinkRecord: BitwiseCopyable {
         outerTimeToLive = plan.encapsulation.timeToLive
         if let prefix = plan.encapsulation.ipv4SourcePrefix {
             outerSource = prefix.network.lowWord
-            outerSourceHashMask = prefix.length == 0 ? .max : ~(UInt32.max << (32 - UInt32(prefix.length)))
+            outerSourceHashMask =
+                prefix.length == 0 ? .max : ~(UInt32.max << (32 - UInt32(prefix.length)))
         } else {
             outerSource = plan.link.ipv4?.lowWord ?? 0
             outerSourceHashMask = 0

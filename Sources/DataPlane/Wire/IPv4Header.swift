@@ -47,7 +47,9 @@ struct IPv4Header {
         self.bytes = bytes
     }
 
-    @inline(__always) var version: UInt8 { bytes.load(Offset.versionAndLength, as: UInt8.self) >> 4 }
+    @inline(__always) var version: UInt8 {
+        bytes.load(Offset.versionAndLength, as: UInt8.self) >> 4
+    }
     /// Bytes with options: 0–60, as the header claims.
     @inline(__always) var headerLength: Int {
         Int(bytes.load(Offset.versionAndLength, as: UInt8.self) & 15) &* 4

@@ -100,7 +100,8 @@ struct AdminClient {
                 : "Start it with 'xdplb run', or name its socket: --admin-socket, XDPLB_ADMIN_SOCKET"
             throw CommandFailure(
                 .unreachable,
-                "no daemon answers at \(path): \(unsafe String(cString: strerror(error))). \(remedy)")
+                "no daemon answers at \(path): \(unsafe String(cString: strerror(error))). \(remedy)"
+            )
         }
         return descriptor
     }

@@ -146,7 +146,8 @@ struct WaitOptions: ParsableArguments {
             guard Date() < limit else {
                 throw CommandFailure(
                     .timedOut,
-                    "\(backend): \(left) connections are left after \(timeout); it goes on draining")
+                    "\(backend): \(left) connections are left after \(timeout); it goes on draining"
+                )
             }
             usleep(200_000)
         }

@@ -79,7 +79,8 @@ struct ConnectionsCommand: ParsableCommand {
     struct Flush: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "End connections that match.",
-            discussion: "Prints how many ended. For example:  xdplb connections flush --service web")
+            discussion: "Prints how many ended. For example:  xdplb connections flush --service web"
+        )
 
         @OptionGroup var filters: Filters
         @Flag(help: "End all connections.") var all = false

@@ -27,7 +27,9 @@ struct DecapCommand: ParsableCommand {
 
         @Option(help: ArgumentHelp("Where the tunnels arrive.", valueName: "if"))
         var interface: String
-        @Option(name: .customLong("vip"), help: ArgumentHelp("A VIP; may be repeated.", valueName: "addr"))
+        @Option(
+            name: .customLong("vip"),
+            help: ArgumentHelp("A VIP; may be repeated.", valueName: "addr"))
         var vips: [String]
         @Option(help: "tc, or xdp, which is faster and needs a driver with XDP.")
         var mode: String = "tc"
@@ -195,7 +197,8 @@ struct DecapCommand: ParsableCommand {
         return vip
     }
 
-    private static func detach(_ attachment: DecapAttachment, _ interface: NetworkInterface) throws {
+    private static func detach(_ attachment: DecapAttachment, _ interface: NetworkInterface) throws
+    {
         switch attachment.mode {
         case .tc: try DecapHook.detachTC(interface)
         case .xdp: try DecapHook.detachXDP(attachment.program, interface)

@@ -39,7 +39,8 @@ struct RunCommand: AsyncParsableCommand {
     var adminSocket: String?
 
     @Option(
-        help: ArgumentHelp("Address of the read-only HTTP server, or 'none'.", valueName: "addr:port"))
+        help: ArgumentHelp(
+            "Address of the read-only HTTP server, or 'none'.", valueName: "addr:port"))
     var httpListen: String?
 
     @Option(help: ArgumentHelp("Where run-time state is kept.", valueName: "dir"))

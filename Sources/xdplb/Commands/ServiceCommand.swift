@@ -80,7 +80,8 @@ struct ServiceCommand: ParsableCommand {
                   xdplb service update --vip 40.1.1.1:80/tcp --backends 20.1.1.10:80,20.1.1.20:80
                 """)
 
-        @Option(help: ArgumentHelp("VIP:PORT/PROTOCOL, or the name of a service.", valueName: "key"))
+        @Option(
+            help: ArgumentHelp("VIP:PORT/PROTOCOL, or the name of a service.", valueName: "key"))
         var vip: String
         @Option(help: ArgumentHelp("IP[:PORT],IP[:PORT]…", valueName: "list"))
         var backends: String
@@ -132,7 +133,9 @@ enum DurationText {
     static func seconds(_ text: String) throws -> Double {
         for (unit, factor) in [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
         where text.hasSuffix(unit) {
-            if let number = Double(text.dropLast(unit.count)), number >= 0 { return number * factor }
+            if let number = Double(text.dropLast(unit.count)), number >= 0 {
+                return number * factor
+            }
         }
         throw CommandFailure(.invalid, "'\(text)' is no duration, such as 250ms, 2s, 5m or 1h")
     }

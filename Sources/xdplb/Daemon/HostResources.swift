@@ -7,7 +7,9 @@ enum HostResources {
     /// CPU of each worker: as configured, else the highest allowed ones first, as interrupts and
     /// other work tend to be on the lowest. A worker beyond the number of CPUs is not pinned.
     static func cpus(configured: [Int]?, workers: Int) -> [Int?] {
-        if let configured { return (0..<workers).map { $0 < configured.count ? configured[$0] : nil } }
+        if let configured {
+            return (0..<workers).map { $0 < configured.count ? configured[$0] : nil }
+        }
         var buffer = [Int32](repeating: 0, count: 1024)
         let count = unsafe Int(cplatform_allowed_cpus(&buffer, 1024))
         let allowed = buffer.prefix(count).reversed().map(Int.init)

@@ -20,7 +20,9 @@ struct BackendSetup {
     /// The commands that do it by hand.
     var commands: [String] {
         vips.map { "ip addr add \($0)/32 dev lo" }
-            + settings.map { "sysctl -w \($0.path.replacingOccurrences(of: "/", with: "."))=\($0.value)" }
+            + settings.map {
+                "sysctl -w \($0.path.replacingOccurrences(of: "/", with: "."))=\($0.value)"
+            }
     }
 
     /// Does it.

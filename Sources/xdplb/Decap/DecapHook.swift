@@ -10,6 +10,15 @@ enum DecapHook {
     private static let tcHandle: UInt32 = 0x7864
     private static let tcPriority: UInt32 = 0x7864
 
+    /// Bytes of a struct up to the end of its last member of four bytes.
+    ///
+    /// libbpf wants all that follows to be zero, which padding of a Swift value need not be.
+    private static func byteCount<Options, Member: FixedWidthInteger>(
+        upTo member: KeyPath<Options, Member>
+    ) -> Int {
+        (MemoryLayout<Options>.offset(of: member) ?? 0) + MemoryLayout<Member>.size
+    }
+
     // MARK: XDP
 
     /// The program on the XDP hook.
@@ -49,7 +58,7 @@ enum DecapHook {
         let descriptor = bpf_prog_get_fd_by_id(program)
         defer { if descriptor >= 0 { close(descriptor) } }
         var options = bpf_xdp_attach_opts()
-        options.sz = MemoryLayout<bpf_xdp_attach_opts>.size
+        options.sz = byteCount(upTo: \bpf_xdp_attach_opts.old_prog_fd)
         // The kernel compares: somebody else's program that came in between stays.
         options.old_prog_fd = descriptor
         let result = unsafe bpf_xdp_detach(
@@ -65,7 +74,7 @@ enum DecapHook {
 
     private static func hook(_ interface: NetworkInterface) -> bpf_tc_hook {
         var hook = bpf_tc_hook()
-        hook.sz = MemoryLayout<bpf_tc_hook>.size
+        hook.sz = byteCount(upTo: \bpf_tc_hook.parent)
         hook.ifindex = interface.index
         hook.attach_point = BPF_TC_INGRESS
         return hook
@@ -73,7 +82,7 @@ enum DecapHook {
 
     private static func options() -> bpf_tc_opts {
         var options = bpf_tc_opts()
-        options.sz = MemoryLayout<bpf_tc_opts>.size
+        options.sz = byteCount(upTo: \bpf_tc_opts.priority)
         options.handle = tcHandle
         options.priority = tcPriority
         return options

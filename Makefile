@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every stage by name; each is SwiftPM or one script.
+.PHONY: build release setup test lint format hot-path end-to-end demo lab-up lab-down clean
+
+build:        ; swift build
+release:      ; swift build -c release
+setup:        ; scripts/setup
+test:         ; scripts/test
+lint:         ; scripts/lint
+format:       ; swift format --in-place --parallel --recursive Package.swift Plugins Sources Tests
+hot-path:     ; scripts/check-hot-path
+end-to-end:   ; python3 Tests/EndToEnd/run
+demo:         ; scripts/demo
+lab-up:       ; scripts/lab up
+lab-down:     ; scripts/lab down
+clean:        ; rm -rf .build
