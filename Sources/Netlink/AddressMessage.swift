@@ -19,7 +19,7 @@ public struct AddressMessage: Equatable, Sendable {
         static let local: UInt16 = 2
     }
 
-    /// struct ifaddrmsg
+    /// struct ifaddrmsg.
     private static let fixedByteCount = 8
 
     /// Reads the part of a message after its header; `nil` when it has no address.

@@ -26,7 +26,7 @@ public struct LinkMessage: Equatable, Sendable {
         static let mtu: UInt16 = 4
     }
 
-    /// struct ifinfomsg
+    /// struct ifinfomsg.
     private static let fixedByteCount = 16
 
     /// Reads the part of a message after its header; `nil` when it is too short.

@@ -9,6 +9,7 @@ struct MessageWriter {
     /// - Parameters:
     ///   - type: One of ``RouteMessageType``.
     ///   - flags: Of ``NetlinkHeader``; a request is always one.
+    ///   - sequence: By which the answer is told from others.
     ///   - fixed: The part that every message of the kind has, of a multiple of four bytes.
     init(type: UInt16, flags: UInt16, sequence: UInt32, fixed: [UInt8]) {
         bytes = []

@@ -51,7 +51,7 @@ public struct NeighbourMessage: Equatable, Sendable {
     private static let familyIPv6: UInt8 = 10
     /// NTF_USE: as if a packet were sent there, so that the kernel resolves the address.
     private static let use: UInt8 = 0x01
-    /// struct ndmsg
+    /// struct ndmsg.
     private static let fixedByteCount = 12
 
     /// Reads the part of a message after its header; `nil` when it has no address.

@@ -2,7 +2,7 @@
 
 // Numbers of the kernel's interface that Glibc's module does not have.
 
-/// <linux/netlink.h>
+/// <linux/netlink.h>.
 enum NetlinkHeader {
     static let byteCount = 16
     static let error: UInt16 = 2

@@ -111,6 +111,7 @@ public struct NetlinkSocket: ~Copyable, Sendable {
     /// - Parameters:
     ///   - address: Four bytes or sixteen, in network order.
     ///   - interface: The device's number.
+    /// - Throws: When the kernel refuses, as it does for a device that is gone.
     public mutating func resolve(_ address: [UInt8], interface: Int) throws(NetlinkError) {
         _ = try request("cannot ask the kernel to resolve an address") {
             NeighbourMessage.resolve(address, interface: interface, $0)

@@ -25,7 +25,7 @@ public struct RouteMessage: Equatable, Sendable {
     /// Its ways; several for a multipath route.
     public var hops: [Hop]
 
-    /// RT_TABLE_MAIN
+    /// RT_TABLE_MAIN.
     public static let mainTable: UInt32 = 254
 
     private static let unicast: UInt8 = 1
@@ -42,7 +42,7 @@ public struct RouteMessage: Equatable, Sendable {
         static let via: UInt16 = 18
     }
 
-    /// struct rtmsg
+    /// struct rtmsg.
     private static let fixedByteCount = 12
 
     /// Reads the part of a message after its header; `nil` when it is too short.

@@ -13,7 +13,9 @@ internal import Synchronization
 public final class SnapshotSlot: Sendable {
     /// The address of the current snapshot, as a number.
     private let address: Atomic<UInt>
-    /// How often something was published. Not ``ForwardingSnapshot/generation``, which counts plans.
+    /// How often something was published.
+    ///
+    /// Not ``ForwardingSnapshot/generation``, which counts plans.
     private let sequence = Atomic<UInt64>(1)
     private nonisolated(unsafe) let seats: UnsafeMutablePointer<Seat>
     private let seatCount: Int
@@ -42,7 +44,9 @@ public final class SnapshotSlot: Sendable {
         unsafe seats.deallocate()
     }
 
-    /// Makes a snapshot current. The one before lives until ``reclaim(_:)``.
+    /// Makes a snapshot current.
+    ///
+    /// The one before lives until ``reclaim(_:)``.
     func exchange(_ next: consuming ForwardingSnapshot) -> Retired {
         let pointer = UnsafeMutablePointer<ForwardingSnapshot>.allocate(capacity: 1)
         unsafe pointer.initialize(to: next)

@@ -165,6 +165,8 @@ struct Worker: ~Copyable {
 
     // MARK: Requests
 
+    // Out of line: what it does with references is not to be part of the loop.
+    @inline(never)
     private mutating func serveRequests() {
         if scan == nil {
             scan = mailbox.nextScan()
@@ -178,6 +180,7 @@ struct Worker: ~Copyable {
     }
 
     /// Nobody is to wait for a worker that has ended.
+    @inline(never)
     private mutating func finishScans() {
         scan?.finish()
         scan = nil

@@ -24,7 +24,9 @@ public struct WorkerDoorbell: @unchecked Sendable {
         self.fileDescriptor = fileDescriptor
     }
 
-    /// Wakes the worker if it sleeps. To be called after the work was made known.
+    /// Wakes the worker if it sleeps.
+    ///
+    /// To be called after the work was made known.
     @inline(__always)
     public func ring() {
         atomicMemoryFence(ordering: .sequentiallyConsistent)

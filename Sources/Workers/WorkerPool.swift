@@ -58,6 +58,7 @@ public final class WorkerPool: Sendable {
     /// - Parameters:
     ///   - queues: The queues, one worker each.
     ///   - first: What they decide by until something is published.
+    ///   - layout: Sizes, places and options.
     /// - Throws: ``WorkerPoolError`` when there is no memory, no thread or no such CPU; then no
     ///   thread runs.
     public init(

@@ -19,6 +19,7 @@ public struct WorkerThread: ~Copyable, @unchecked Sendable {
     /// - Parameters:
     ///   - name: At most 15 bytes, as `ps -L` shows it.
     ///   - cpu: The CPU it may run on; `nil` leaves that to the kernel.
+    ///   - body: What it runs, once.
     /// - Throws: When the kernel gives no thread or not that CPU; `body` then never runs.
     public init(
         name: String, cpu: Int?, _ body: @escaping @Sendable () -> Void

@@ -18,7 +18,9 @@ struct CommandFailure: Error, CustomStringConvertible {
 
     /// What the process exits with.
     let code: Code
-    /// Fact, consequence, remedy. Empty when everything has been said already.
+    /// Fact, consequence, remedy.
+    ///
+    /// Empty when everything has been said already.
     let message: String
 
     var description: String { message }

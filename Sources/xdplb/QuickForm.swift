@@ -12,8 +12,11 @@ enum QuickForm {
     /// A configuration of one interface and services that are named after their keys.
     ///
     /// - Parameters:
+    ///   - interface: The device's name.
     ///   - mode: `dsr` or `snat`, for all services and for those added later.
     ///   - services: `VIP:PORT/PROTOCOL=IP[:PORT],IP[:PORT]…` each.
+    /// - Returns: The configuration.
+    /// - Throws: ``Invalid`` with the argument that makes no sense.
     static func parse(
         interface: String, mode: String, services: [String]
     ) throws(Invalid) -> Configuration {
@@ -63,8 +66,11 @@ enum QuickForm {
     /// Reads `IP[:PORT],IP[:PORT]…`.
     ///
     /// - Parameters:
+    ///   - text: The list.
     ///   - key: The service they are for.
     ///   - mode: Its mode; `nil` when that is not known here, and then not checked.
+    /// - Returns: The backends, in the order given.
+    /// - Throws: ``Invalid`` with the one that makes no sense.
     static func backends(
         _ text: String, of key: ServiceKey, _ mode: ForwardingMode?
     ) throws(Invalid) -> [BackendConfiguration] {

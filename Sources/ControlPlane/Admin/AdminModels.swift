@@ -3,292 +3,292 @@
 // The documents of the admin API: what `-o json` prints. Keys are in snake case on the wire, a
 // key is added and never redefined. Bytes, seconds and plain numbers; times are ISO 8601 in UTC.
 
-/// `xdplb.status/1`
-public struct StatusDocument: Codable, Sendable {
-    public var schema = "xdplb.status/1"
-    public var generation: UInt64
-    public var time: String
-    public var state: String
-    public var ready: Bool
-    public var version: String
-    public var node: String
-    public var uptimeSeconds: Double
-    public var appliedAt: String
-    public var interface: InterfaceDocument
-    public var workers: [WorkerDocument]
-    public var services: [ServiceStateDocument]
-    public var problems: [String]
-    public var drops: [String: UInt64]
-    public var connections: TableDocument
-    public var memory: MemoryDocument
+/// The document `xdplb.status/1`.
+package struct StatusDocument: Codable, Sendable {
+    package var schema = "xdplb.status/1"
+    package var generation: UInt64
+    package var time: String
+    package var state: String
+    package var ready: Bool
+    package var version: String
+    package var node: String
+    package var uptimeSeconds: Double
+    package var appliedAt: String
+    package var interface: InterfaceDocument
+    package var workers: [WorkerDocument]
+    package var services: [ServiceStateDocument]
+    package var problems: [String]
+    package var drops: [String: UInt64]
+    package var connections: TableDocument
+    package var memory: MemoryDocument
     /// `same`, `differs` or `none`.
-    public var file: String
+    package var file: String
 }
 
 /// The interface, as part of a status.
-public struct InterfaceDocument: Codable, Sendable {
-    public var name: String
-    public var driver: String
-    public var attachMode: String
-    public var bindMode: String
-    public var queues: [Int]
-    public var rxPackets: UInt64
-    public var txPackets: UInt64
-    public var xdp: SteeringDocument
-    public var ringLosses: UInt64
+package struct InterfaceDocument: Codable, Sendable {
+    package var name: String
+    package var driver: String
+    package var attachMode: String
+    package var bindMode: String
+    package var queues: [Int]
+    package var rxPackets: UInt64
+    package var txPackets: UInt64
+    package var xdp: SteeringDocument
+    package var ringLosses: UInt64
 }
 
 /// Verdicts of the steering program.
-public struct SteeringDocument: Codable, Sendable {
-    public var redirect: UInt64
-    public var pass: UInt64
-    public var noSocket: UInt64
+package struct SteeringDocument: Codable, Sendable {
+    package var redirect: UInt64
+    package var pass: UInt64
+    package var noSocket: UInt64
 }
 
 /// A worker, as part of a status.
-public struct WorkerDocument: Codable, Sendable {
-    public var worker: Int
-    public var queue: Int
-    public var cpu: Int?
-    public var generation: UInt64
-    public var rxPackets: UInt64
-    public var txPackets: UInt64
-    public var handedOff: UInt64
-    public var busyShare: Double
-    public var packetsPerBatch: Double
-    public var packetsPerWakeup: Double
-    public var chunks: [String: Int]
+package struct WorkerDocument: Codable, Sendable {
+    package var worker: Int
+    package var queue: Int
+    package var cpu: Int?
+    package var generation: UInt64
+    package var rxPackets: UInt64
+    package var txPackets: UInt64
+    package var handedOff: UInt64
+    package var busyShare: Double
+    package var packetsPerBatch: Double
+    package var packetsPerWakeup: Double
+    package var chunks: [String: Int]
 }
 
 /// A service's health in one line, as part of a status.
-public struct ServiceStateDocument: Codable, Sendable {
-    public var name: String
-    public var eligible: Int
-    public var backends: Int
+package struct ServiceStateDocument: Codable, Sendable {
+    package var name: String
+    package var eligible: Int
+    package var backends: Int
 }
 
 /// Entries of the connection tables.
-public struct TableDocument: Codable, Sendable {
-    public var used: UInt64
-    public var capacity: UInt64
+package struct TableDocument: Codable, Sendable {
+    package var used: UInt64
+    package var capacity: UInt64
 }
 
 /// Memory that is fixed at the start.
-public struct MemoryDocument: Codable, Sendable {
-    public var umemBytes: Int
-    public var tableBytes: Int
-    public var hugePages: Bool
-    public var numaNode: Int?
+package struct MemoryDocument: Codable, Sendable {
+    package var umemBytes: Int
+    package var tableBytes: Int
+    package var hugePages: Bool
+    package var numaNode: Int?
 }
 
-/// `xdplb.service_list/1`
-public struct ServiceListDocument: Codable, Sendable {
-    public var schema = "xdplb.service_list/1"
-    public var generation: UInt64
-    public var time: String
-    public var services: [ServiceDocument]
+/// The document `xdplb.service_list/1`.
+package struct ServiceListDocument: Codable, Sendable {
+    package var schema = "xdplb.service_list/1"
+    package var generation: UInt64
+    package var time: String
+    package var services: [ServiceDocument]
 }
 
 /// A service in a list.
-public struct ServiceDocument: Codable, Sendable {
-    public var name: String
-    public var keys: [String]
-    public var mode: String
-    public var snatPool: String?
-    public var eligible: Int
-    public var backends: Int
-    public var packetsPerSecond: Double
-    public var bitsPerSecond: Double
-    public var newPerSecond: Double
-    public var connections: UInt64
-    public var packetsIn: UInt64
-    public var packetsOut: UInt64
-    public var newConnections: UInt64
+package struct ServiceDocument: Codable, Sendable {
+    package var name: String
+    package var keys: [String]
+    package var mode: String
+    package var snatPool: String?
+    package var eligible: Int
+    package var backends: Int
+    package var packetsPerSecond: Double
+    package var bitsPerSecond: Double
+    package var newPerSecond: Double
+    package var connections: UInt64
+    package var packetsIn: UInt64
+    package var packetsOut: UInt64
+    package var newConnections: UInt64
 }
 
-/// `xdplb.service/1`
-public struct ServiceShowDocument: Codable, Sendable {
-    public var schema = "xdplb.service/1"
-    public var generation: UInt64
-    public var time: String
-    public var service: ServiceDocument
-    public var timeouts: [String: Double]
-    public var maglev: MaglevStateDocument
-    public var backends: [BackendDocument]
+/// The document `xdplb.service/1`.
+package struct ServiceShowDocument: Codable, Sendable {
+    package var schema = "xdplb.service/1"
+    package var generation: UInt64
+    package var time: String
+    package var service: ServiceDocument
+    package var timeouts: [String: Double]
+    package var maglev: MaglevStateDocument
+    package var backends: [BackendDocument]
     /// YAML that can be pasted into the file's `services`.
-    public var configuration: String
+    package var configuration: String
 }
 
 /// A Maglev table in a few numbers.
-public struct MaglevStateDocument: Codable, Sendable {
-    public var slots: Int
-    public var fingerprint: String
-    public var rebuilds: Int
-    public var movedSlots: Int
+package struct MaglevStateDocument: Codable, Sendable {
+    package var slots: Int
+    package var fingerprint: String
+    package var rebuilds: Int
+    package var movedSlots: Int
 }
 
-/// `xdplb.backend_list/1`
-public struct BackendListDocument: Codable, Sendable {
-    public var schema = "xdplb.backend_list/1"
-    public var generation: UInt64
-    public var time: String
-    public var backends: [BackendDocument]
+/// The document `xdplb.backend_list/1`.
+package struct BackendListDocument: Codable, Sendable {
+    package var schema = "xdplb.backend_list/1"
+    package var generation: UInt64
+    package var time: String
+    package var backends: [BackendDocument]
 }
 
 /// A backend in a list.
-public struct BackendDocument: Codable, Sendable {
-    public var service: String
-    public var name: String
-    public var address: String
-    public var adminState: String
-    public var eligible: Bool
-    public var reason: String?
-    public var removed: Bool
-    public var weight: UInt16
-    public var slots: Int
-    public var share: Double
-    public var packets: UInt64
-    public var bytes: UInt64
-    public var packetsPerSecond: Double
-    public var connections: UInt64
-    public var newConnections: UInt64
-    public var nextHop: String?
-    public var changedBy: String?
-    public var since: String
+package struct BackendDocument: Codable, Sendable {
+    package var service: String
+    package var name: String
+    package var address: String
+    package var adminState: String
+    package var eligible: Bool
+    package var reason: String?
+    package var removed: Bool
+    package var weight: UInt16
+    package var slots: Int
+    package var share: Double
+    package var packets: UInt64
+    package var bytes: UInt64
+    package var packetsPerSecond: Double
+    package var connections: UInt64
+    package var newConnections: UInt64
+    package var nextHop: String?
+    package var changedBy: String?
+    package var since: String
 }
 
-/// `xdplb.maglev/1`
-public struct MaglevDocument: Codable, Sendable {
+/// The document `xdplb.maglev/1`.
+package struct MaglevDocument: Codable, Sendable {
     /// A backend's part of the table.
-    public struct Share: Codable, Sendable {
-        public var name: String
-        public var address: String
-        public var weight: UInt16
-        public var slots: Int
-        public var share: Double
+    package struct Share: Codable, Sendable {
+        package var name: String
+        package var address: String
+        package var weight: UInt16
+        package var slots: Int
+        package var share: Double
     }
 
-    public var schema = "xdplb.maglev/1"
-    public var generation: UInt64
-    public var time: String
-    public var service: String
-    public var slots: Int
-    public var fingerprint: String
-    public var backends: [Share]
+    package var schema = "xdplb.maglev/1"
+    package var generation: UInt64
+    package var time: String
+    package var service: String
+    package var slots: Int
+    package var fingerprint: String
+    package var backends: [Share]
 }
 
-/// `xdplb.connection_list/1`
-public struct ConnectionListDocument: Codable, Sendable {
-    public var schema = "xdplb.connection_list/1"
-    public var generation: UInt64
-    public var time: String
+/// The document `xdplb.connection_list/1`.
+package struct ConnectionListDocument: Codable, Sendable {
+    package var schema = "xdplb.connection_list/1"
+    package var generation: UInt64
+    package var time: String
     /// Connections that match, of which the list has the first.
-    public var matched: Int
-    public var connections: [ConnectionDocument]
+    package var matched: Int
+    package var connections: [ConnectionDocument]
 }
 
 /// A connection in a list.
-public struct ConnectionDocument: Codable, Sendable {
-    public var client: String
-    public var vip: String
-    public var service: String
-    public var backend: String
-    public var backendAddress: String
-    public var mode: String
-    public var state: String
-    public var snat: String?
-    public var ageSeconds: Double
-    public var idleSeconds: Double
-    public var packets: UInt32
-    public var worker: Int
+package struct ConnectionDocument: Codable, Sendable {
+    package var client: String
+    package var vip: String
+    package var service: String
+    package var backend: String
+    package var backendAddress: String
+    package var mode: String
+    package var state: String
+    package var snat: String?
+    package var ageSeconds: Double
+    package var idleSeconds: Double
+    package var packets: UInt32
+    package var worker: Int
 }
 
-/// `xdplb.connection_count/1`
-public struct ConnectionCountDocument: Codable, Sendable {
-    public var schema = "xdplb.connection_count/1"
-    public var generation: UInt64
-    public var time: String
-    public var count: Int
+/// The document `xdplb.connection_count/1`.
+package struct ConnectionCountDocument: Codable, Sendable {
+    package var schema = "xdplb.connection_count/1"
+    package var generation: UInt64
+    package var time: String
+    package var count: Int
 }
 
-/// `xdplb.flush/1`
-public struct FlushDocument: Codable, Sendable {
-    public var schema = "xdplb.flush/1"
-    public var generation: UInt64
-    public var time: String
-    public var ended: Int
+/// The document `xdplb.flush/1`.
+package struct FlushDocument: Codable, Sendable {
+    package var schema = "xdplb.flush/1"
+    package var generation: UInt64
+    package var time: String
+    package var ended: Int
 }
 
-/// `xdplb.neighbour_list/1`
-public struct NeighbourListDocument: Codable, Sendable {
-    public var schema = "xdplb.neighbour_list/1"
-    public var generation: UInt64
-    public var time: String
-    public var neighbours: [NeighbourDocument]
+/// The document `xdplb.neighbour_list/1`.
+package struct NeighbourListDocument: Codable, Sendable {
+    package var schema = "xdplb.neighbour_list/1"
+    package var generation: UInt64
+    package var time: String
+    package var neighbours: [NeighbourDocument]
 }
 
 /// A neighbour in a list.
-public struct NeighbourDocument: Codable, Sendable {
-    public var address: String
-    public var interface: String
-    public var mac: String?
-    public var state: String
-    public var since: String
-    public var backends: [String]
+package struct NeighbourDocument: Codable, Sendable {
+    package var address: String
+    package var interface: String
+    package var mac: String?
+    package var state: String
+    package var since: String
+    package var backends: [String]
 }
 
-/// `xdplb.drops/1`
-public struct DropsDocument: Codable, Sendable {
+/// The document `xdplb.drops/1`.
+package struct DropsDocument: Codable, Sendable {
     /// A reason.
-    public struct Reason: Codable, Sendable {
-        public var reason: String
-        public var perSecond: Double
-        public var total: UInt64
+    package struct Reason: Codable, Sendable {
+        package var reason: String
+        package var perSecond: Double
+        package var total: UInt64
     }
 
-    public var schema = "xdplb.drops/1"
-    public var generation: UInt64
-    public var time: String
-    public var drops: [Reason]
+    package var schema = "xdplb.drops/1"
+    package var generation: UInt64
+    package var time: String
+    package var drops: [Reason]
 }
 
-/// `xdplb.change/1`
-public struct ChangeDocument: Codable, Sendable {
-    public var schema = "xdplb.change/1"
-    public var generation: UInt64
-    public var time: String
-    public var lines: [String]
-    public var dryRun: Bool
-    public var workers: Int
-    public var tookMs: Double
-    public var movedSlots: Int
-    public var endedConnections: Int
+/// The document `xdplb.change/1`.
+package struct ChangeDocument: Codable, Sendable {
+    package var schema = "xdplb.change/1"
+    package var generation: UInt64
+    package var time: String
+    package var lines: [String]
+    package var dryRun: Bool
+    package var workers: Int
+    package var tookMs: Double
+    package var movedSlots: Int
+    package var endedConnections: Int
 }
 
 /// The body of every answer that is a refusal.
-public struct ErrorDocument: Codable, Sendable {
+package struct ErrorDocument: Codable, Sendable {
     /// What is wrong.
-    public struct Detail: Codable, Sendable {
-        public var code: String
-        public var message: String
-        public var `where`: String?
+    package struct Detail: Codable, Sendable {
+        package var code: String
+        package var message: String
+        package var `where`: String?
     }
 
-    public var error: Detail
+    package var error: Detail
 }
 
 // Bodies of changes.
 
-/// `PUT /api/v1/services/{s}`
-public struct ServiceUpdateBody: Codable, Sendable {
-    public var backends: [String]
-    public var name: String?
-    public var mode: String?
-    public var snatPool: String?
-    public var drainTimeoutSeconds: Double?
+/// The body of `PUT /api/v1/services/{s}`.
+package struct ServiceUpdateBody: Codable, Sendable {
+    package var backends: [String]
+    package var name: String?
+    package var mode: String?
+    package var snatPool: String?
+    package var drainTimeoutSeconds: Double?
 
     /// A body of its parts.
-    public init(
+    package init(
         backends: [String], name: String? = nil, mode: String? = nil, snatPool: String? = nil,
         drainTimeoutSeconds: Double? = nil
     ) {
@@ -300,21 +300,21 @@ public struct ServiceUpdateBody: Codable, Sendable {
     }
 }
 
-/// `PUT /api/v1/services/{s}/mode`
-public struct ModeBody: Codable, Sendable {
-    public var mode: String
+/// The body of `PUT /api/v1/services/{s}/mode`.
+package struct ModeBody: Codable, Sendable {
+    package var mode: String
 
     /// A body of its part.
-    public init(mode: String) { self.mode = mode }
+    package init(mode: String) { self.mode = mode }
 }
 
 /// `PATCH /api/v1/services/{s}/backends/{b}`: one of the two.
-public struct BackendBody: Codable, Sendable {
-    public var adminState: String?
-    public var weight: Int?
+package struct BackendBody: Codable, Sendable {
+    package var adminState: String?
+    package var weight: Int?
 
     /// A body of its parts.
-    public init(adminState: String? = nil, weight: Int? = nil) {
+    package init(adminState: String? = nil, weight: Int? = nil) {
         self.adminState = adminState
         self.weight = weight
     }

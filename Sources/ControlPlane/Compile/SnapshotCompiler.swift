@@ -44,8 +44,13 @@ struct SnapshotCompiler: Sendable {
     /// Compiles a plan.
     ///
     /// - Parameters:
+    ///   - desired: What is wanted.
+    ///   - observed: What the kernel says.
+    ///   - identities: Numbers that were given so far.
     ///   - known: Services as they were compiled before: a table whose members are the same is
     ///     taken over, not built again.
+    ///   - generation: Number of the plan.
+    /// - Returns: The plan, and what there is to say about it.
     /// - Throws: When there is no room for a service, backend or SNAT address.
     func compile(
         _ desired: DesiredState, _ observed: ObservedState, _ identities: IdentityRegistry,

@@ -8,7 +8,9 @@ public import DataPlane
 public struct Configuration: Equatable, Sendable {
     /// Label in logs and on the dashboard; `nil` means the host's name.
     public var nodeName: String?
-    /// Where frames come and go. This version takes exactly one.
+    /// Where frames come and go.
+    ///
+    /// This version takes exactly one.
     public var interface: InterfaceConfiguration
     /// How the workers run.
     public var workers = WorkerConfiguration()

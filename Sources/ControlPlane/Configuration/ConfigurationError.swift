@@ -59,7 +59,10 @@ public struct ConfigurationReport: Sendable {
 
     /// A report on a file's problems.
     ///
-    /// - Parameter text: The file's content, whose lines are quoted.
+    /// - Parameters:
+    ///   - problems: In the order of the file.
+    ///   - file: As it was named.
+    ///   - text: The file's content, whose lines are quoted.
     public init(_ problems: [ConfigurationProblem], file: String, text: String) {
         let source = text.split(separator: "\n", omittingEmptySubsequences: false)
         var lines: [String] = []

@@ -17,7 +17,10 @@ public struct ConfigurationFile: Sendable {
 
     /// Reads and checks a file.
     ///
-    /// - Parameter host: Facts of this host to check against; `nil` leaves that out.
+    /// - Parameters:
+    ///   - path: The file.
+    ///   - host: Facts of this host to check against; `nil` leaves that out.
+    /// - Returns: What it says, and warnings.
     /// - Throws: With all that is wrong, when something is.
     public static func load(
         _ path: String, against host: HostFacts? = nil

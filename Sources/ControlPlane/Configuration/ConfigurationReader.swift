@@ -17,7 +17,10 @@ enum ConfigurationReader {
 
     /// Reads a configuration.
     ///
-    /// - Parameter host: Facts of this host to check against; `nil` leaves that out.
+    /// - Parameters:
+    ///   - text: The file's content.
+    ///   - host: Facts of this host to check against; `nil` leaves that out.
+    /// - Returns: What it says, and what is wrong with it.
     static func read(_ text: String, host: HostFacts? = nil) -> Result {
         let problems = ConfigurationProblems()
         guard let root = compose(text, problems) else {

@@ -36,9 +36,11 @@ struct ConfigurationSection {
     /// Takes a mapping; `nil`, with a problem noted, when the node is none.
     ///
     /// - Parameters:
+    ///   - node: The mapping.
     ///   - noun: What the mapping is, with its article: "a backend".
     ///   - keys: Keys it may have.
     ///   - later: Keys of a later version, which are refused as such.
+    ///   - problems: Where problems are noted.
     init?(
         _ node: Node, _ noun: String, keys: [String], later: [String] = [],
         _ problems: ConfigurationProblems

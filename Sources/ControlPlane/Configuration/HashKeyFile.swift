@@ -15,6 +15,7 @@ public enum HashKeyFile {
     /// - Parameters:
     ///   - path: The file; `nil` means `hash.key` in the state directory, made at the first start.
     ///   - stateDirectory: Where run-time state is kept.
+    /// - Returns: The key.
     /// - Throws: When a named file cannot be read or has no key. A state directory that cannot be
     ///   written costs only that the key is another one after a restart.
     public static func load(

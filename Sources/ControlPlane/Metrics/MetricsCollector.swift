@@ -2,8 +2,9 @@
 internal import DataPlane
 internal import Foundation
 
-/// Makes the metrics of this version from the counters. Names, labels and HELP texts are the
-/// contract with the operator.
+/// Makes the metrics of this version from the counters.
+///
+/// Names, labels and HELP texts are the contract with the operator.
 struct MetricsCollector {
     private let source: AdminDocuments
     private var out = PrometheusText()

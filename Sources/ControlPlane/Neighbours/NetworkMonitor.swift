@@ -30,6 +30,7 @@ public actor NetworkMonitor: Service {
     /// - Parameters:
     ///   - interface: The device's name.
     ///   - state: What ``read(interface:since:)`` has found.
+    ///   - log: Where failures are told.
     ///   - wanted: Addresses whose hardware address is always needed.
     ///   - unresolved: Addresses that frames have begun to wait for since the last call.
     ///   - deliver: Takes a new state.

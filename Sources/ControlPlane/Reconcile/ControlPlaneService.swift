@@ -13,6 +13,8 @@ public protocol ControlPlaneService: Sendable {
     ///   - user: Who asks, for logs and `changed by`.
     ///   - generation: Refuse unless this one is current; `nil` does not ask.
     ///   - dryRun: Say what would happen, and do nothing.
+    /// - Returns: What was done, or would be.
+    /// - Throws: ``ChangeRefused`` with the reason; nothing was changed then.
     func apply(
         _ change: Change, by user: String, ifGeneration generation: UInt64?, dryRun: Bool
     ) async throws(ChangeRefused) -> ChangeReport

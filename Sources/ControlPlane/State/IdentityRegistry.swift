@@ -63,7 +63,11 @@ struct IdentityRegistry: Equatable, Sendable {
 
     /// The identity of a backend, a new one if it has none.
     ///
-    /// - Parameter usesSNAT: Whether it needs SNAT ports from now on.
+    /// - Parameters:
+    ///   - key: The backend.
+    ///   - usesSNAT: Whether it needs SNAT ports from now on.
+    /// - Returns: Its number, and what belongs to it.
+    /// - Throws: When all numbers, or all sets of ports, are given.
     mutating func backend(
         _ key: BackendKey, usesSNAT: Bool
     ) throws(ChangeRefused) -> BackendIdentity {
@@ -94,7 +98,9 @@ struct IdentityRegistry: Equatable, Sendable {
         return identity
     }
 
-    /// The number of a SNAT address, a new one if it has none. These are never given back.
+    /// The number of a SNAT address, a new one if it has none.
+    ///
+    /// These are never given back.
     mutating func snatAddress(_ address: IPAddress) throws(ChangeRefused) -> UInt16 {
         if let id = snatAddresses[address] { return id }
         guard snatAddresses.count < limits.snatAddresses else {

@@ -22,7 +22,9 @@ struct ConnectionEntry: BitwiseCopyable {
     var service: UInt16
     /// In host byte order; 0 in `dsr`.
     var snatPort: UInt16
-    /// Time of the latest packet. In a free entry, the index of the next free one.
+    /// Time of the latest packet.
+    ///
+    /// In a free entry, the index of the next free one.
     var lastSeen: UInt32
     var created: UInt32
     /// Packets of both directions, modulo 2³².

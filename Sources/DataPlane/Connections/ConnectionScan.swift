@@ -129,7 +129,11 @@ extension Pipeline {
 
     /// Carries a walk on by one step.
     ///
-    /// - Parameter cursor: Where it stands; starts at 0.
+    /// - Parameters:
+    ///   - scan: The walk.
+    ///   - cursor: Where it stands; starts at 0.
+    ///   - snapshot: What connections are ended by.
+    ///   - tick: The time, for ages.
     /// - Returns: Whether it has come to the end.
     public mutating func advance(
         _ scan: ConnectionScan, from cursor: inout UInt32,

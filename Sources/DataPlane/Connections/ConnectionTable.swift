@@ -131,7 +131,9 @@ struct ConnectionTable: ~Copyable {
 
     // MARK: Change
 
-    /// A free entry; 0 when all are in use. Its content is undefined.
+    /// A free entry; 0 when all are in use.
+    ///
+    /// Its content is undefined.
     @inline(__always)
     func allocate() -> UInt32 {
         let free = unsafe header.pointee.firstFree

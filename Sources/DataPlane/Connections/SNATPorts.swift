@@ -60,6 +60,7 @@ struct SNATPorts: ~Copyable {
     /// Takes a port, counted from the first one the worker owns.
     ///
     /// - Parameters:
+    ///   - key: The set.
     ///   - count: Ports the worker owns of this address.
     ///   - preferred: The one to take if it is free.
     /// - Returns: `nil` when every one of them is in use, or the set is beyond the capacity.

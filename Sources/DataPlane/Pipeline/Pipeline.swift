@@ -85,7 +85,9 @@ public struct Pipeline: ~Copyable {
         }
     }
 
-    /// First pass: whose packet it is. Asks for the bucket of its connection.
+    /// First pass: whose packet it is.
+    ///
+    /// Asks for the bucket of its connection.
     @inline(__always)
     private func classify(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
@@ -117,7 +119,9 @@ public struct Pipeline: ~Copyable {
         connections.prefetchBucket(hash)
     }
 
-    /// Second pass: which entry it may have. Asks for that, or for what a new one needs.
+    /// Second pass: which entry it may have.
+    ///
+    /// Asks for that, or for what a new one needs.
     @inline(__always)
     private func lookUp(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot

@@ -72,6 +72,7 @@ public final class MaglevTable: Sendable {
     /// Twelve hexadecimal digits that are equal on every load balancer with an equal table.
     ///
     /// - Parameter endpoints: the endpoint of each backend, as numbers are local to a process.
+    /// - Returns: Hexadecimal digits in lower case.
     public func fingerprint(endpoints: [UInt16: Endpoint]) -> String {
         let zero = HashKey(low: 0, high: 0)
         let names = endpoints.mapValues { endpoint in
@@ -147,7 +148,9 @@ extension HashKey {
     }
 }
 
-/// The slots of a table, for the data path. Does not own them.
+/// The slots of a table, for the data path.
+///
+/// Does not own them.
 @safe
 struct MaglevSlots: BitwiseCopyable, @unchecked Sendable {
     private let base: UnsafePointer<UInt16>

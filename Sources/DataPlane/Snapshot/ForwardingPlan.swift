@@ -22,7 +22,9 @@ public struct ForwardingPlan: Sendable {
     /// Source addresses of `snat`.
     public var snatAddresses: [SNATAddress] = []
     /// Who sends replies to SNAT addresses: backends that have, or may still have, connections of
-    /// `snat`. What comes from others is the kernel's.
+    /// `snat`.
+    ///
+    /// What comes from others is the kernel's.
     public var snatSources: Set<SteeringEndpoint> = []
     /// Workers that divide the SNAT ports.
     public var workerCount = 1

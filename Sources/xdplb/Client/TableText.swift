@@ -58,16 +58,16 @@ enum Scaled {
         return String(format: "%.0f", value)
     }
 
-    /// `33.3 %`
+    /// As in `33.3 %`.
     static func percent(_ share: Double) -> String { String(format: "%.1f %%", share * 100) }
 
-    /// `256 MiB`
+    /// As in `256 MiB`.
     static func bytes(_ count: Int) -> String {
         count >= 1 << 30
             ? String(format: "%.1f GiB", Double(count) / Double(1 << 30)) : "\(count >> 20) MiB"
     }
 
-    /// `3d 4h`, `2m 10s`, `0.1s`
+    /// As in `3d 4h`, `2m 10s`, `0.1s`.
     static func duration(_ seconds: Double) -> String {
         switch seconds {
         case ..<10: String(format: "%.1fs", seconds)

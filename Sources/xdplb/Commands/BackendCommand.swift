@@ -3,7 +3,7 @@ import ArgumentParser
 import ControlPlane
 import Foundation
 
-/// `xdplb backend list|drain|undrain|disable|weight`
+/// The command `xdplb backend list|drain|undrain|disable|weight`.
 struct BackendCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "backend",

@@ -2,7 +2,7 @@
 import ArgumentParser
 import ControlPlane
 
-/// `xdplb connections list|count|flush`
+/// The command `xdplb connections list|count|flush`.
 struct ConnectionsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "connections",

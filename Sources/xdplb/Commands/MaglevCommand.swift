@@ -2,7 +2,7 @@
 import ArgumentParser
 import ControlPlane
 
-/// `xdplb maglev show`
+/// The command `xdplb maglev show`.
 struct MaglevCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "maglev",

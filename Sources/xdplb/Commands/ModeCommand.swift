@@ -2,7 +2,7 @@
 import ArgumentParser
 import ControlPlane
 
-/// `xdplb mode set`
+/// The command `xdplb mode set`.
 struct ModeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mode",

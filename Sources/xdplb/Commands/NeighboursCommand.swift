@@ -2,7 +2,7 @@
 import ArgumentParser
 import ControlPlane
 
-/// `xdplb neighbours list`
+/// The command `xdplb neighbours list`.
 struct NeighboursCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "neighbours",

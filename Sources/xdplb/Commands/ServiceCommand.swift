@@ -3,7 +3,7 @@ import ArgumentParser
 import ControlPlane
 import DataPlane
 
-/// `xdplb service list|show|update|delete`
+/// The command `xdplb service list|show|update|delete`.
 struct ServiceCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "service",

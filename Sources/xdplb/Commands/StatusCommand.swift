@@ -2,7 +2,7 @@
 import ArgumentParser
 import ControlPlane
 
-/// `xdplb status`
+/// The command `xdplb status`.
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",

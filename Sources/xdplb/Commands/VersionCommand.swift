@@ -3,7 +3,7 @@ import ArgumentParser
 import CXDP
 import Foundation
 
-/// `xdplb version`
+/// The command `xdplb version`.
 struct VersionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "version",

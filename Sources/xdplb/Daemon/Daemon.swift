@@ -8,7 +8,9 @@ internal import UnixSignals
 internal import Workers
 internal import XSKRing
 
-/// Builds the parts, wires them, runs them, and takes them down in order. Decides nothing.
+/// Builds the parts, wires them, runs them, and takes them down in order.
+///
+/// Decides nothing.
 struct Daemon {
     let configuration: Configuration
     /// Whether the configuration came from a file.

@@ -5,7 +5,9 @@ internal import Foundation
 /// What of the host the daemon may use.
 enum HostResources {
     /// CPU of each worker: as configured, else the highest allowed ones first, as interrupts and
-    /// other work tend to be on the lowest. A worker beyond the number of CPUs is not pinned.
+    /// other work tend to be on the lowest.
+    ///
+    /// A worker beyond the number of CPUs is not pinned.
     static func cpus(configured: [Int]?, workers: Int) -> [Int?] {
         if let configured {
             return (0..<workers).map { $0 < configured.count ? configured[$0] : nil }
