@@ -33,15 +33,17 @@ lab_offloads_off() {
     ip netns exec "$1" ethtool -K "$2" tx off rx off tso off gso off gro off >/dev/null 2>&1 || true
 }
 
-# lab_connect NODE QUEUES: a veth pair from the node's eth0 to the switch.
+# lab_connect NODE QUEUES: a veth pair from the node's eth0 to the switch. As in a real network, links
+# that carry tunnels have room for the outer header of a full-size packet; the client's has not.
 lab_connect() {
-    local node=$1 queues=$2
+    local node=$1 queues=$2 mtu=1600
+    [[ $node == client ]] && mtu=1500
     ip link add eth0 netns "$LAB-$node" numtxqueues "$queues" numrxqueues "$queues" type veth \
         peer name "to-$node" netns "$LAB-switch" numtxqueues "$queues" numrxqueues "$queues"
     lab_offloads_off "$LAB-$node" eth0
     lab_offloads_off "$LAB-switch" "to-$node"
-    ip -n "$LAB-switch" link set "to-$node" master switch up
-    ip -n "$LAB-$node" link set eth0 up
+    ip -n "$LAB-switch" link set "to-$node" mtu $mtu master switch up
+    ip -n "$LAB-$node" link set eth0 mtu $mtu up
     ip -n "$LAB-$node" address add "$(lab_address "$node")/24" dev eth0
 }
 
