@@ -91,7 +91,7 @@ let package = Package(
         // Tests mirror the sources; KernelTests need root, namespaces and veth.
         .target(
             name: "TestSupport",
-            dependencies: ["DataPlane", "CPlatform"],
+            dependencies: ["DataPlane", "CPlatform", "CXDP"],
             path: "Tests/TestSupport",
             swiftSettings: strict
         ),

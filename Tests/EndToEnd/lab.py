@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -53,6 +54,8 @@ class Lab:
     def __enter__(self):
         try:
             self._topology(f"lab_up {self.queues}")
+            if self.queues > 1:
+                self.split_queues()
             for node in BACKENDS:
                 self.spawn(node, sys.executable, str(ROOT / "Tests/EndToEnd/sink.py"), "8080")
             for node, address in BACKENDS.items():
@@ -80,6 +83,15 @@ class Lab:
     def _topology(self, command):
         subprocess.run(["bash", "-euc", f"source scripts/lib/topology.sh; {command}"], cwd=ROOT, check=True,
                        env={**os.environ, "LAB": self.name, "LAB_DIR": str(self.dir)}, stdout=subprocess.DEVNULL)
+
+    def split_queues(self):
+        """Lets what goes to the load balancer arrive on both queues; see split.bpf.c."""
+        program = self.dir / "split.o"
+        clang = pathlib.Path(shutil.which("swift")).resolve().parent / "clang"
+        subprocess.run([clang, "-target", "bpf", "-O2", "-g", "-mcpu=v3", f"-I/usr/include/{os.uname().machine}-linux-gnu",
+                        "-c", ROOT / "Tests/EndToEnd/split.bpf.c", "-o", program], check=True)
+        self.run("switch", "tc", "qdisc", "add", "dev", "to-lb", "clsact")
+        self.run("switch", "tc", "filter", "add", "dev", "to-lb", "egress", "bpf", "da", "obj", str(program), "sec", "tc")
 
     # Commands on nodes
 

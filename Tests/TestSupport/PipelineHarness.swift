@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CXDP
+public import DataPlane
+
+/// A pipeline over plain memory: frames in, verdicts and frames out, and the books kept.
+public final class PipelineHarness {
+    /// What became of a frame.
+    public struct Outcome: Equatable {
+        /// Its verdict.
+        public var verdict: Verdict
+        /// The frame that was sent for it; empty unless it was.
+        public var frame: [UInt8]
+    }
+
+    private static let chunkSize = 4096
+    private static let headroom = 256
+    private static let chunkCount = 2048
+
+    /// What the pipeline decides by; set with ``publish(_:)``.
+    public private(set) var plan: ForwardingPlan
+    /// The counters.
+    public let counters: CounterPage
+    /// The time, in milliseconds.
+    public var now: UInt32 = 1_000_000
+
+    private let memory: UnsafeMutableRawPointer
+    private let tables: UnsafeMutableRawPointer
+    private let page: UnsafeMutableRawPointer
+    private var snapshot: SnapshotBox
+    private var pipeline: Pipeline
+    private var batch = Batch()
+    private var freeChunks: [UInt64]
+
+    /// A pipeline of one worker.
+    public init(
+        _ plan: ForwardingPlan, worker: Int = 0, connections: Int = 4096,
+        portsPerAddress: Int = 65536
+    ) {
+        let capacity = PipelineCapacity(
+            connections: connections, snatBackends: 8, snatAddresses: 4,
+            snatPortsPerAddress: portsPerAddress)
+        func zeroed(_ byteCount: Int) -> UnsafeMutableRawPointer {
+            let pointer = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 4096)
+            unsafe pointer.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+            return unsafe pointer
+        }
+        unsafe memory = zeroed(Self.chunkCount * Self.chunkSize)
+        unsafe tables = zeroed(capacity.byteCount)
+        unsafe page = zeroed(CounterPage.byteCount)
+        counters = unsafe CounterPage(
+            in: UnsafeMutableRawBufferPointer(start: page, count: CounterPage.byteCount))
+        pipeline = unsafe Pipeline(
+            worker: worker,
+            memory: FrameMemory(
+                base: memory, byteCount: Self.chunkCount * Self.chunkSize,
+                chunkSize: Self.chunkSize),
+            tables: UnsafeMutableRawBufferPointer(start: tables, count: capacity.byteCount),
+            capacity: capacity, counters: counters, hashKey: plan.hashKey)
+        snapshot = SnapshotBox(plan)
+        self.plan = plan
+        freeChunks = (0..<Self.chunkCount).map { UInt64($0 * Self.chunkSize) }
+    }
+
+    deinit {
+        unsafe memory.deallocate()
+        unsafe tables.deallocate()
+        unsafe page.deallocate()
+    }
+
+    /// Makes another plan current.
+    public func publish(_ change: (inout ForwardingPlan) -> Void) {
+        change(&plan)
+        plan.generation += 1
+        snapshot = SnapshotBox(plan)
+    }
+
+    /// Entries of the connection table in use.
+    public var connectionCount: Int { pipeline.connectionCount }
+
+    /// Chunks that somebody else than the harness has: frames that wait.
+    public var chunksHeld: Int { Self.chunkCount - freeChunks.count }
+
+    /// Frames that wait for a next hop.
+    public var waitingCount: Int { pipeline.waitingCount }
+
+    /// Processes frames, in batches of up to 64, and says what became of each.
+    public func send(_ frames: [[UInt8]]) -> [Outcome] {
+        var outcomes: [Outcome] = []
+        for start in stride(from: 0, to: frames.count, by: Batch.capacity) {
+            let end = min(start + Batch.capacity, frames.count)
+            outcomes += process(Array(frames[start..<end]))
+        }
+        return outcomes
+    }
+
+    /// Processes one frame.
+    public func send(_ frame: [UInt8]) -> Outcome { send([frame])[0] }
+
+    private func process(_ frames: [[UInt8]]) -> [Outcome] {
+        for (index, frame) in frames.enumerated() {
+            let address = freeChunks.removeLast() + UInt64(Self.headroom)
+            unsafe frame.withUnsafeBytes { bytes in
+                if let start = bytes.baseAddress {
+                    unsafe (memory + Int(address)).copyMemory(from: start, byteCount: bytes.count)
+                }
+            }
+            unsafe batch.receiveBuffer[index] = xdp_desc(
+                addr: address, len: UInt32(frame.count), options: 0)
+        }
+        batch.begin(count: frames.count)
+        let tick = Tick(milliseconds: now)
+        pipeline.process(&batch, with: snapshot.value, at: tick)
+        let outcomes = frames.indices.map { index in
+            let verdict = batch.verdict(at: index)
+            let descriptor = batch.descriptor(at: index)
+            if case .handOff = verdict { giveBack(descriptor.addr) }
+            return Outcome(
+                verdict: verdict, frame: verdict == .transmit ? bytes(of: descriptor) : [])
+        }
+        carryOut()
+        return outcomes
+    }
+
+    /// Lets the pipeline do what is done between batches; returns frames that were waiting.
+    public func maintain(rounds: Int = 1) -> [[UInt8]] {
+        var released: [[UInt8]] = []
+        for _ in 0..<rounds {
+            batch.begin(count: 0)
+            pipeline.maintain(&batch, with: snapshot.value, at: Tick(milliseconds: now))
+            released += unsafe batch.transmits.map(bytes)
+            carryOut()
+        }
+        return released
+    }
+
+    /// Addresses the kernel was asked to resolve by the latest batch.
+    public private(set) var asked: [IPAddress] = []
+
+    private func carryOut() {
+        asked = unsafe Array(batch.resolveRequests)
+        for index in 0..<batch.transmits.count { giveBack(unsafe batch.transmits[index].addr) }
+        for index in 0..<batch.discards.count { giveBack(unsafe batch.discards[index]) }
+    }
+
+    private func giveBack(_ address: UInt64) {
+        freeChunks.append(address & ~UInt64(Self.chunkSize - 1))
+    }
+
+    private func bytes(of descriptor: xdp_desc) -> [UInt8] {
+        unsafe Array(
+            UnsafeRawBufferPointer(
+                start: memory + Int(descriptor.addr), count: Int(descriptor.len)))
+    }
+
+    /// The connections, by a walk as a command asks for it.
+    public func scan(
+        _ filter: ConnectionFilter = .init(), _ action: ConnectionScan.Action = .list(limit: 100_000)
+    ) -> ConnectionScan {
+        let scan = ConnectionScan(filter, action)
+        var cursor: UInt32 = 0
+        let tick = Tick(milliseconds: now)
+        while !pipeline.advance(scan, from: &cursor, snapshot.value, at: tick) {}
+        scan.finish()
+        return scan
+    }
+
+    /// What steering does with a frame.
+    public func steer(_ frame: [UInt8]) -> Steering {
+        unsafe frame.withUnsafeBytes { unsafe Steering.decide($0, with: snapshot.value) }
+    }
+
+    /// Frames that were sent, dropped, handed off or kept, as the counters have it.
+    public var countedOutcomes: UInt64 {
+        let drops = DropReason.allCases.reduce(0) { $0 + counters[$1] }
+        return drops + counters[.waiting]
+    }
+}
+
+/// Holds a snapshot, which cannot be copied.
+private final class SnapshotBox {
+    let value: ForwardingSnapshot
+    init(_ plan: ForwardingPlan) { value = ForwardingSnapshot(plan) }
+}
+
+/// The plan that tests start from.
+public enum PlanFixture {
+    /// A key that is the same in every run.
+    public static let key: HashKey = {
+        guard let key = HashKey(bytes: (1...16).map { UInt8($0) }) else {
+            preconditionFailure("sixteen bytes")
+        }
+        return key
+    }()
+
+    /// Reads an address that is written in a test.
+    public static func address(_ text: String) -> IPAddress {
+        guard let address = IPAddress(text) else { preconditionFailure("\(text) is no address") }
+        return address
+    }
+
+    /// Service 0, 40.1.1.1:80/tcp and :53/udp, on backends 0… at 20.1.1.10, .20, …, all on the
+    /// link and resolved; the load balancer is 20.1.1.1 and clients are behind 20.1.1.254.
+    public static func plan(
+        _ mode: ForwardingMode, backends: Int = 2, port: UInt16 = 0,
+        ports: [ClosedRange<UInt16>] = [1024...65535], workers: Int = 1
+    ) -> ForwardingPlan {
+        let mac = MACAddress(bytes: [2, 0, 0, 0, 0, 1]) ?? .zero
+        var plan = ForwardingPlan(
+            link: .init(mac: mac, mtu: 1500, ipv4: address("20.1.1.1")), hashKey: key)
+        plan.workerCount = workers
+        plan.nextHops = [
+            .init(address: address("20.1.1.254"), mac: MACAddress(bytes: [2, 0, 0, 0, 0, 0xfe]))
+        ]
+        var members: [MaglevTable.Member] = []
+        for index in 0..<backends {
+            let own = address("20.1.1.\((index + 1) * 10)")
+            plan.nextHops.append(
+                .init(address: own, mac: MACAddress(bytes: [2, 0, 0, 0, 1, UInt8(index)])))
+            plan.backends.append(
+                .init(
+                    id: UInt16(index), address: own, port: port, nextHop: index + 1,
+                    portSpace: UInt16(index)))
+            members.append(
+                .init(
+                    endpoint: Endpoint(address: own, port: nil), weight: 100,
+                    backend: UInt16(index)))
+        }
+        let table = MaglevTable(members: members, size: 251, key: key)
+        plan.services = [
+            .init(
+                id: 0,
+                keys: [
+                    ServiceKey(vip: address("40.1.1.1"), port: 80, transport: .tcp),
+                    ServiceKey(vip: address("40.1.1.1"), port: 53, transport: .udp),
+                ], mode: mode, maglev: table, snatAddresses: [0])
+        ]
+        plan.snatAddresses = [.init(id: 0, address: address("20.1.1.1"), ports: ports)]
+        for backend in plan.backends {
+            for key in plan.services[0].keys {
+                plan.snatSources.insert(
+                    .init(
+                        address: backend.address, port: port == 0 ? key.port : port,
+                        transport: key.transport))
+            }
+        }
+        if let link = IPPrefix("20.1.1.0/24"), let all = IPPrefix("0.0.0.0/0") {
+            plan.routes = [.init(prefix: link, gateway: nil), .init(prefix: all, gateway: 0)]
+        }
+        return plan
+    }
+}
