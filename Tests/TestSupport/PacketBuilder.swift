@@ -96,7 +96,9 @@ public struct PacketBuilder: Sendable {
         return ports + [0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0] + payload
     }
 
-    private static func bytes(_ value: UInt16) -> [UInt8] { [UInt8(value >> 8), UInt8(value & 255)] }
+    private static func bytes(_ value: UInt16) -> [UInt8] {
+        [UInt8(value >> 8), UInt8(value & 255)]
+    }
 
     private static func address(_ text: String) -> [UInt8] {
         IPv4Address(text).map { IPAddress($0).bytes } ?? [0, 0, 0, 0]

@@ -154,7 +154,8 @@ public final class PipelineHarness {
 
     /// The connections, by a walk as a command asks for it.
     public func scan(
-        _ filter: ConnectionFilter = .init(), _ action: ConnectionScan.Action = .list(limit: 100_000)
+        _ filter: ConnectionFilter = .init(),
+        _ action: ConnectionScan.Action = .list(limit: 100_000)
     ) -> ConnectionScan {
         let scan = ConnectionScan(filter, action)
         var cursor: UInt32 = 0

@@ -2,8 +2,12 @@
 public import Foundation
 
 /// How documents are written on the wire, by the server and by the client.
+///
+/// Keys are in snake case and every key is always there, `null` where there is nothing to say: a
+/// key is added and never redefined. Numbers are bytes, seconds and plain counts; times are
+/// ISO 8601 in UTC.
 public enum AdminJSON {
-    /// A document as bytes: keys in snake case and in order, so that two are easily compared.
+    /// A document as bytes, with its keys in order, so that two are easily compared.
     public static func encode(_ document: some Encodable) throws -> Data {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
@@ -22,4 +26,38 @@ public enum AdminJSON {
 
     /// A time as documents have it.
     static func text(_ date: Date) -> String { date.formatted(.iso8601) }
+}
+
+/// A member that is written as `null` when there is nothing to say, instead of being left out.
+@propertyWrapper
+package struct Nullable<Value: Codable & Sendable>: Codable, Sendable {
+    package var wrappedValue: Value?
+
+    /// A member with its value.
+    package init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
+
+    /// Reads the value, or `null`.
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        wrappedValue = container.decodeNil() ? nil : try container.decode(Value.self)
+    }
+
+    /// Writes the value, or `null`.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let wrappedValue {
+            try container.encode(wrappedValue)
+        } else {
+            try container.encodeNil()
+        }
+    }
+}
+
+extension KeyedDecodingContainer {
+    /// Takes a member that is left out for `null`.
+    package func decode<Value>(
+        _ type: Nullable<Value>.Type, forKey key: Key
+    ) throws -> Nullable<Value> {
+        try decodeIfPresent(type, forKey: key) ?? Nullable(wrappedValue: nil)
+    }
 }

@@ -31,7 +31,8 @@ import Testing
 
     private static func backend(of outcome: PipelineHarness.Outcome) -> UInt8 { outcome.frame[33] }
 
-    @Test func `a tracked connection keeps its backend when the table changes, a new one does not`() {
+    @Test func `a tracked connection keeps its backend when the table changes, a new one does not`()
+    {
         let harness = PipelineHarness(PlanFixture.plan(.dsr))
         harness.publish { Self.remap(&$0, to: 0) }
         _ = harness.send([Self.syn.frame, Self.ack.frame])
@@ -67,12 +68,16 @@ import Testing
         #expect(harness.send(Self.syn.with { $0.sourcePort = 5555 }.frame).frame[23] == 4)
     }
 
-    @Test(arguments: [
-        ("an established TCP connection outlives 7439 s and not 8001 s", 7_439_000, 8_001_000, 0),
-        ("a half-open one outlives 239 s and not 241 s", 239_000, 241_000, 1),
-        ("a closing one outlives 239 s and not 241 s", 239_000, 241_000, 2),
-        ("UDP outlives 299 s and not 301 s", 299_000, 301_000, 3),
-    ] as [(String, UInt32, UInt32, Int)])
+    @Test(
+        arguments: [
+            (
+                "an established TCP connection outlives 7439 s and not 8001 s", 7_439_000,
+                8_001_000, 0
+            ),
+            ("a half-open one outlives 239 s and not 241 s", 239_000, 241_000, 1),
+            ("a closing one outlives 239 s and not 241 s", 239_000, 241_000, 2),
+            ("UDP outlives 299 s and not 301 s", 299_000, 301_000, 3),
+        ] as [(String, UInt32, UInt32, Int)])
     func `idle timeouts go by protocol and state, also when the tick wraps`(
         _ sentence: String, _ alive: UInt32, _ dead: UInt32, _ kind: Int
     ) {
@@ -169,7 +174,8 @@ import Testing
         #expect(harness.chunksHeld == 0)
     }
 
-    @Test func `in snat half-open entries make room for one another and never for the established`() {
+    @Test func `in snat half-open entries make room for one another and never for the established`()
+    {
         let harness = PipelineHarness(PlanFixture.plan(.snat), connections: 1024)
         for index in 0..<400 {
             let own = Self.syn.with { $0.sourcePort = 10_000 + UInt16(index) }
@@ -199,14 +205,16 @@ import Testing
 
     @Test func `a flush ends what it matches, counts it and frees its ports`() {
         let harness = PipelineHarness(PlanFixture.plan(.snat, backends: 1, ports: [5000...5009]))
-        _ = harness.send((0..<10).map { index in
-            Self.syn.with { $0.sourcePort = 3000 + UInt16(index) }.frame
-        })
+        _ = harness.send(
+            (0..<10).map { index in
+                Self.syn.with { $0.sourcePort = 3000 + UInt16(index) }.frame
+            })
         #expect(harness.scan(.init(), .flush).matched == 10)
         #expect(harness.connectionCount == 0)
-        let again = harness.send((0..<10).map { index in
-            Self.syn.with { $0.sourcePort = 4000 + UInt16(index) }.frame
-        })
+        let again = harness.send(
+            (0..<10).map { index in
+                Self.syn.with { $0.sourcePort = 4000 + UInt16(index) }.frame
+            })
         #expect(again.allSatisfy { $0.verdict == .transmit })
     }
 }

@@ -10,7 +10,12 @@ import Testing
     @Test(arguments: [ForwardingMode.dsr, .snat])
     func `a good frame cut at any length is dropped`(_ mode: ForwardingMode) {
         let harness = PipelineHarness(PlanFixture.plan(mode))
-        for packet in [Self.good, Self.good.with { $0.tcpFlags = nil; $0.destinationPort = 53 }] {
+        for packet in [
+            Self.good,
+            Self.good.with {
+                $0.tcpFlags = nil; $0.destinationPort = 53
+            },
+        ] {
             let frame = packet.frame
             for length in 0..<frame.count {
                 let outcome = harness.send(Array(frame[..<length]))
@@ -33,22 +38,38 @@ import Testing
     private static let cases: [Case] = [
         .init(testDescription: "version 6", reason: .malformed) { $0[14] = 0x65 },
         .init(testDescription: "a header of 16 bytes", reason: .malformed) { $0[14] = 0x44 },
-        .init(testDescription: "a header longer than the packet", reason: .malformed) { $0[14] = 0x4f },
+        .init(testDescription: "a header longer than the packet", reason: .malformed) {
+            $0[14] = 0x4f
+        },
         .init(testDescription: "total length 0", reason: .malformed) { $0[17] = 0 },
         .init(testDescription: "total length 19", reason: .malformed) { $0[17] = 19 },
         .init(testDescription: "total length over the frame", reason: .malformed) { $0[16] = 0xff },
         .init(testDescription: "a fragment with more to come", reason: .fragment) { $0[20] = 0x20 },
         .init(testDescription: "a fragment at an offset", reason: .fragment) { $0[21] = 8 },
-        .init(testDescription: "source 127.0.0.1", reason: .badSource) { $0.replaceSubrange(26..<30, with: [127, 0, 0, 1]) },
-        .init(testDescription: "source 0.0.0.0", reason: .badSource) { $0.replaceSubrange(26..<30, with: [0, 0, 0, 0]) },
-        .init(testDescription: "source 224.0.0.1", reason: .badSource) { $0.replaceSubrange(26..<30, with: [224, 0, 0, 1]) },
-        .init(testDescription: "source 255.255.255.255", reason: .badSource) { $0.replaceSubrange(26..<30, with: [255, 255, 255, 255]) },
-        .init(testDescription: "source = destination (LAND)", reason: .badSource) { $0.replaceSubrange(26..<30, with: [40, 1, 1, 1]) },
+        .init(testDescription: "source 127.0.0.1", reason: .badSource) {
+            $0.replaceSubrange(26..<30, with: [127, 0, 0, 1])
+        },
+        .init(testDescription: "source 0.0.0.0", reason: .badSource) {
+            $0.replaceSubrange(26..<30, with: [0, 0, 0, 0])
+        },
+        .init(testDescription: "source 224.0.0.1", reason: .badSource) {
+            $0.replaceSubrange(26..<30, with: [224, 0, 0, 1])
+        },
+        .init(testDescription: "source 255.255.255.255", reason: .badSource) {
+            $0.replaceSubrange(26..<30, with: [255, 255, 255, 255])
+        },
+        .init(testDescription: "source = destination (LAND)", reason: .badSource) {
+            $0.replaceSubrange(26..<30, with: [40, 1, 1, 1])
+        },
         .init(testDescription: "a TCP header of 16 bytes", reason: .malformed) { $0[46] = 0x40 },
-        .init(testDescription: "a TCP header over the packet", reason: .malformed) { $0[46] = 0xf0 },
+        .init(testDescription: "a TCP header over the packet", reason: .malformed) {
+            $0[46] = 0xf0
+        },
         .init(testDescription: "protocol 132", reason: .notIP) { $0[23] = 132 },
         .init(testDescription: "another port", reason: .noService) { $0[37] = 81 },
-        .init(testDescription: "a wrong header checksum", reason: .badChecksum, change: { $0[24] ^= 1 }, fixesChecksum: false),
+        .init(
+            testDescription: "a wrong header checksum", reason: .badChecksum,
+            change: { $0[24] ^= 1 }, fixesChecksum: false),
         .init(testDescription: "ARP", reason: .notIP) { $0[13] = 6 },
     ]
 
@@ -71,9 +92,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        [131, 3, 4, 0], [137, 3, 4, 0], [7, 0, 0, 0], [7, 1, 0, 0], [7, 9, 0, 0], [1, 1, 1, 7],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [131, 3, 4, 0], [137, 3, 4, 0], [7, 0, 0, 0], [7, 1, 0, 0], [7, 9, 0, 0], [1, 1, 1, 7],
+        ] as [[UInt8]])
     func `source routes and malformed options are dropped`(_ options: [UInt8]) {
         let harness = PipelineHarness(PlanFixture.plan(.dsr))
         let packet = Self.good.with { $0.options = options }
@@ -122,7 +144,8 @@ import Testing
     private static func mutated(_ generator: inout SeededGenerator) -> [UInt8] {
         let packet = good.with {
             $0.sourcePort = UInt16.random(in: 0...63, using: &generator)
-            $0.tcpFlags = Bool.random(using: &generator) ? UInt8.random(in: 0...63, using: &generator) : nil
+            $0.tcpFlags =
+                Bool.random(using: &generator) ? UInt8.random(in: 0...63, using: &generator) : nil
             $0.destinationPort = $0.tcpFlags == nil ? 53 : 80
             $0.payload = [UInt8](repeating: 0xa5, count: Int.random(in: 0...40, using: &generator))
         }
@@ -146,21 +169,9 @@ import Testing
             #expect(Array(packet[20...]) == Array(input[14..<14 + length]))
             return
         }
-        let isOmitted = packet[9] == 17 && Array(packet[(Int(packet[0] & 15) * 4 + 6)...].prefix(2)) == [0, 0]
+        let isOmitted =
+            packet[9] == 17 && Array(packet[(Int(packet[0] & 15) * 4 + 6)...].prefix(2)) == [0, 0]
         let before = SlowChecksum.ofTransport(Array(input[14...]))
         if !isOmitted { #expect((SlowChecksum.ofTransport(packet) == 0) == (before == 0)) }
-    }
-}
-
-/// A generator whose numbers are the same in every run (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var value = state
-        value = (value ^ value >> 30) &* 0xbf58_476d_1ce4_e5b9
-        value = (value ^ value >> 27) &* 0x94d0_49bb_1331_11eb
-        return value ^ value >> 31
     }
 }

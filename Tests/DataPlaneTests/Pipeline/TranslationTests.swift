@@ -16,7 +16,9 @@ import Testing
         -> PacketBuilder
     {
         let ip = Array(frame[14...])
-        func address(_ at: Int) -> String { ip[at..<at + 4].map(String.init).joined(separator: ".") }
+        func address(_ at: Int) -> String {
+            ip[at..<at + 4].map(String.init).joined(separator: ".")
+        }
         func port(_ at: Int) -> UInt16 { UInt16(ip[at]) << 8 | UInt16(ip[at + 1]) }
         return PacketBuilder().with {
             $0.source = address(16)
@@ -44,7 +46,8 @@ import Testing
                 let forward = harness.send(packet.frame)
                 #expect(forward.verdict == .transmit)
                 Self.checkValid(forward.frame)
-                let answer = harness.send(Self.reply(to: forward.frame) { $0.payload = payload }.frame)
+                let answer = harness.send(
+                    Self.reply(to: forward.frame) { $0.payload = payload }.frame)
                 #expect(answer.verdict == .transmit)
                 Self.checkValid(answer.frame)
             }
@@ -74,7 +77,8 @@ import Testing
         let before = packet.frame
         let after = harness.send(before).frame
         #expect(after.count == before.count)
-        let mayChange = Set(Array(0..<12) + [22, 24, 25] + Array(26..<34) + Array(42..<46) + [58, 59])
+        let mayChange = Set(
+            Array(0..<12) + [22, 24, 25] + Array(26..<34) + Array(42..<46) + [58, 59])
         for index in before.indices where !mayChange.contains(index) {
             #expect(before[index] == after[index], "byte \(index)")
         }
@@ -85,7 +89,8 @@ import Testing
         let packet = Self.udp.with { $0.omitsUDPChecksum = true }
         let forward = harness.send(packet.frame).frame
         #expect(Array(forward[40..<42]) == [0, 0])
-        let answer = harness.send(Self.reply(to: forward) { $0.omitsUDPChecksum = true }.frame).frame
+        let answer = harness.send(Self.reply(to: forward) { $0.omitsUDPChecksum = true }.frame)
+            .frame
         #expect(Array(answer[40..<42]) == [0, 0])
     }
 
@@ -134,7 +139,9 @@ import Testing
 
     @Test func `mid-stream TCP and unknown replies are no connections`() {
         let harness = PipelineHarness(PlanFixture.plan(.snat))
-        #expect(harness.send(Self.tcp.with { $0.tcpFlags = 0x10 }.frame).verdict == .drop(.noConnection))
+        #expect(
+            harness.send(Self.tcp.with { $0.tcpFlags = 0x10 }.frame).verdict == .drop(.noConnection)
+        )
         let forward = harness.send(Self.tcp.frame).frame
         let unknown = Self.reply(to: forward) { $0.destinationPort &+= 1 }
         #expect(harness.send(unknown.frame).verdict == .drop(.noConnection))
@@ -144,9 +151,10 @@ import Testing
 
     @Test func `exactly as many flows are admitted as there are ports for each backend`() {
         let harness = PipelineHarness(PlanFixture.plan(.snat, backends: 1, ports: [5000...5003]))
-        let outcomes = harness.send((0..<6).map { index in
-            Self.tcp.with { $0.sourcePort = 3000 + UInt16(index) }.frame
-        })
+        let outcomes = harness.send(
+            (0..<6).map { index in
+                Self.tcp.with { $0.sourcePort = 3000 + UInt16(index) }.frame
+            })
         #expect(outcomes.filter { $0.verdict == .transmit }.count == 4)
         #expect(outcomes.filter { $0.verdict == .drop(.snatExhausted) }.count == 2)
         // UDP has ports of its own, and the admitted flows go on.
