@@ -113,7 +113,10 @@ let package = Package(
         ),
         .testTarget(
             name: "ControlPlaneTests",
-            dependencies: ["ControlPlane", "DataPlane", "TestSupport"],
+            dependencies: [
+                "ControlPlane", "DataPlane", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             exclude: ["Fixtures"],
             swiftSettings: strict
         ),

@@ -41,6 +41,7 @@ struct Worker: ~Copyable {
 
     /// Runs rounds until the mailbox says to stop.
     mutating func run() {
+        acknowledge()
         latestFrame = clock.nanoseconds
         while !mailbox.isStopped {
             runOnce()
@@ -51,7 +52,7 @@ struct Worker: ~Copyable {
     /// One round: adopt, receive, decide, carry out, reclaim, refill.
     @inline(__always)
     private mutating func runOnce() {
-        _ = snapshots.refresh()
+        if snapshots.refresh() { acknowledge() }
         let received = unsafe queue.receive(into: receiveWindow)
         let count = takeHandedOff(after: received)
         batch.begin(count: count)
@@ -68,6 +69,9 @@ struct Worker: ~Copyable {
         account(received: received, handled: count)
         if count == 0 { rest() }
     }
+
+    /// Tells readers which generation is in use from here on.
+    private func acknowledge() { counters.set(.generation, to: snapshots.current.generation) }
 
     /// Where the next frames are received: as many as the batch may have.
     private var receiveWindow: UnsafeMutableBufferPointer<xdp_desc> {
@@ -235,7 +239,6 @@ struct Worker: ~Copyable {
     /// Nothing came: wake the kernel if it asks for it, and sleep if it is time to.
     private mutating func rest() {
         queue.wakeToTransmit(0)
-        counters.set(.generation, to: snapshots.current.generation)
         let idle = clock.nanoseconds &- latestFrame
         switch options.idle {
         case .spin: queue.wakeToFill()

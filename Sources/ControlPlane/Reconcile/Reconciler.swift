@@ -178,6 +178,9 @@ public actor Reconciler: ControlPlaneService {
     public func apply(
         _ change: Change, by user: String, ifGeneration wanted: UInt64?, dryRun: Bool
     ) async throws(ChangeRefused) -> ChangeReport {
+        if case .deleteService(let reference, true) = change, !dryRun {
+            try await drain(reference, by: user)
+        }
         await gate.enter()
         defer { gate.leave() }
         if let wanted, wanted != generation {
@@ -189,7 +192,8 @@ public actor Reconciler: ControlPlaneService {
                     """)
         }
         let (next, line) = try desired.applying(change, by: user, at: Date())
-        let compiled = try compile(next)
+        var compiled = try compile(next)
+        keepEnding(&compiled)
         var report = ChangeReport(
             lines: [line], generation: generation + 1, isDryRun: dryRun, workers: 0,
             took: .zero, movedSlots: 0, endedConnections: 0)
@@ -198,9 +202,6 @@ public actor Reconciler: ControlPlaneService {
         if dryRun {
             report.generation = generation
             return report
-        }
-        if case .deleteService(let reference, true) = change {
-            await drain(try desired.index(of: reference))
         }
         let began = ContinuousClock.now
         do {
@@ -214,6 +215,22 @@ public actor Reconciler: ControlPlaneService {
         report.workers = link.facts.workers.count
         await carryOut(consequence, &report)
         return report
+    }
+
+    /// Leaves the backends of a deleted service in the plan until its connections were ended: their
+    /// SNAT ports and references are found by the backend's address.
+    private func keepEnding(_ next: inout SnapshotCompiler.Result) {
+        let staying = Set(next.plan.backends.map(\.id))
+        let kept = Set(next.services.map(\.id))
+        for service in running.services where !kept.contains(service.id) {
+            let ids = Set(service.backends.map(\.identity.id))
+            for var backend in running.plan.backends
+            where ids.contains(backend.id) && !staying.contains(backend.id) {
+                backend.admits = .nothing
+                backend.nextHop = nil
+                next.plan.backends.append(backend)
+            }
+        }
     }
 
     /// What a change means for connections that are tracked.
@@ -287,11 +304,17 @@ public actor Reconciler: ControlPlaneService {
         link.counterPages.reduce(0) { $0 + Int($1[backend: backend, .connections]) }
     }
 
-    /// Waits until a service has no connection left; new ones go on meanwhile only if nobody
-    /// stops them, so its backends are drained first by whoever wants an end.
-    private func drain(_ index: Int) async {
-        let name = desired.configuration.services[index].name
-        guard let id = running.identities.services[name] else { return }
+    /// Gives a service no new connections, and waits until it has none left.
+    ///
+    /// Other changes may be made meanwhile.
+    private func drain(_ reference: ServiceReference, by user: String) async throws(ChangeRefused) {
+        let service = desired.configuration.services[try desired.index(of: reference)]
+        guard let id = running.identities.services[service.name] else { return }
+        for backend in service.backends where backend.adminState == .active {
+            let own = BackendReference(service: reference, backend: backend.name)
+            _ = try await apply(
+                .setAdminState(own, .draining), by: user, ifGeneration: nil, dryRun: false)
+        }
         while link.counterPages.contains(where: { $0[service: id, .connections] > 0 }) {
             try? await Task.sleep(for: .milliseconds(200))
         }

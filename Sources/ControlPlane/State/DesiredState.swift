@@ -177,12 +177,16 @@ struct DesiredState: Sendable {
 
         let deadline = date.addingTimeInterval(
             (update.drainTimeout ?? service.policy.drainTimeout).seconds)
-        retiring.removeAll { old in
-            old.service == service.name
-                && service.backends.contains { $0.endpoint == old.configuration.endpoint }
-        }
-        retiring += removed.map {
-            RetiringBackend(service: service.name, configuration: $0, deadline: deadline)
+        // Services that share the backends have connections of their own with them.
+        let sharing = configuration.services.filter { $0.backendsFrom == service.name }.map(\.name)
+        for owner in [service.name] + sharing {
+            retiring.removeAll { old in
+                old.service == owner
+                    && service.backends.contains { $0.endpoint == old.configuration.endpoint }
+            }
+            retiring += removed.map {
+                RetiringBackend(service: owner, configuration: $0, deadline: deadline)
+            }
         }
         return Self.describe(update.service, removed, added, before, service.mode)
     }
