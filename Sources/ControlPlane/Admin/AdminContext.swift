@@ -50,21 +50,52 @@ struct PeerIdentity: Sendable {
         self.name = name
     }
 
+    /// Asks the system who the user is and which groups the user is in.
     init(_ credentials: PeerCredentials) {
         user = credentials.user
-        let entry = unsafe getpwuid(credentials.user)
-        name =
-            unsafe entry.map { unsafe String(cString: $0.pointee.pw_name) }
-            ?? String(credentials.user)
-        var list = [gid_t](repeating: 0, count: 256)
+        name = SystemNames.user(credentials.user) ?? String(credentials.user)
+        var list = [gid_t](repeating: 0, count: 64)
         var count = Int32(list.count)
-        let known = unsafe getgrouplist(name, credentials.group, &list, &count)
-        groups = Set(known >= 0 ? Array(list.prefix(Int(count))) : []).union([credentials.group])
+        // Too small a list: the count that is needed is in `count` then.
+        if unsafe getgrouplist(name, credentials.group, &list, &count) < 0 {
+            list = [gid_t](repeating: 0, count: Int(count))
+            if unsafe getgrouplist(name, credentials.group, &list, &count) < 0 { count = 0 }
+        }
+        groups = Set(list.prefix(Int(count))).union([credentials.group])
     }
 
     /// Whether the user is in a group, by its name.
     func isMember(of group: String?) -> Bool {
-        guard let group, let entry = unsafe getgrnam(group) else { return false }
-        return unsafe groups.contains(entry.pointee.gr_gid)
+        guard let group, let number = SystemNames.group(group) else { return false }
+        return groups.contains(number)
     }
+}
+
+/// Names and numbers of users and groups, by the calls that any thread may make.
+private enum SystemNames {
+    /// Room for the strings of an entry.
+    private static let room = 16 << 10
+
+    static func user(_ number: UInt32) -> String? {
+        var entry = passwd()
+        var found: UnsafeMutablePointer<passwd>?
+        var strings = [CChar](repeating: 0, count: room)
+        guard unsafe getpwuid_r(number, &entry, &strings, strings.count, &found) == 0,
+            let found = unsafe found
+        else { return nil }
+        return unsafe String(cString: found.pointee.pw_name)
+    }
+
+    static func group(_ name: String) -> UInt32? {
+        var entry = GroupEntry()
+        var found: UnsafeMutablePointer<GroupEntry>?
+        var strings = [CChar](repeating: 0, count: room)
+        guard unsafe getgrnam_r(name, &entry, &strings, strings.count, &found) == 0,
+            let found = unsafe found
+        else { return nil }
+        return unsafe found.pointee.gr_gid
+    }
+
+    // `group` the type, not the function above.
+    private typealias GroupEntry = Glibc.group
 }

@@ -40,11 +40,25 @@ struct AdminDocuments: Sendable {
             file: view.differsFromFile.map { $0 ? "differs" : "same" } ?? "none")
     }
 
-    func interface() -> InterfaceDocument {
-        InterfaceDocument(
+    func interfaceList() -> InterfaceListDocument {
+        InterfaceListDocument(
+            generation: view.generation, time: now, interfaces: [interface()])
+    }
+
+    func workerList() -> WorkerListDocument {
+        WorkerListDocument(generation: view.generation, time: now, workers: workers())
+    }
+
+    private func interface() -> InterfaceDocument {
+        func rate(_ counter: Counter) -> Double {
+            pages.indices.reduce(0) { $0 + rates.rate(.worker($1, counter)) }
+        }
+        return InterfaceDocument(
             name: facts.interface, driver: facts.driver, attachMode: facts.attachMode,
             bindMode: facts.bindMode, queues: facts.workers.map(\.queue),
             rxPackets: sums[.receivedPackets], txPackets: sums[.transmittedPackets],
+            rxPacketsPerSecond: rate(.receivedPackets),
+            txPacketsPerSecond: rate(.transmittedPackets),
             xdp: SteeringDocument(
                 redirect: kernel.redirected, pass: kernel.passed, noSocket: kernel.withoutSocket),
             ringLosses: kernel.sockets.reduce(0) {
@@ -52,7 +66,7 @@ struct AdminDocuments: Sendable {
             })
     }
 
-    func workers() -> [WorkerDocument] {
+    private func workers() -> [WorkerDocument] {
         zip(facts.workers, pages).enumerated().map { index, pair in
             let (place, page) = pair
             func rate(_ counter: Counter) -> Double { rates.rate(.worker(index, counter)) }
@@ -171,9 +185,10 @@ struct AdminDocuments: Sendable {
     // MARK: Connections and neighbours
 
     func connections(_ records: [ConnectionRecord], matched: Int) -> ConnectionListDocument {
-        let services = Dictionary(uniqueKeysWithValues: view.services.map { ($0.id, $0) })
+        let services = Dictionary(view.services.map { ($0.id, $0) }) { first, _ in first }
         let addresses = Dictionary(
-            uniqueKeysWithValues: view.snatAddresses.map { ($0.id, $0.address) })
+            view.snatAddresses.map { ($0.id, $0.address) }
+        ) { first, _ in first }
         return ConnectionListDocument(
             generation: view.generation, time: now, matched: matched,
             connections: records.map { record in
@@ -201,8 +216,8 @@ struct AdminDocuments: Sendable {
         ConnectionCountDocument(generation: view.generation, time: now, count: matched)
     }
 
-    func flush(_ ended: Int) -> FlushDocument {
-        FlushDocument(generation: view.generation, time: now, ended: ended)
+    func flush(_ ended: Int, isDryRun: Bool) -> FlushDocument {
+        FlushDocument(generation: view.generation, time: now, ended: ended, dryRun: isDryRun)
     }
 
     func neighbours() -> NeighbourListDocument {
@@ -216,9 +231,9 @@ struct AdminDocuments: Sendable {
             })
     }
 
-    func change(_ report: ChangeReport) -> ChangeDocument {
+    static func change(_ report: ChangeReport) -> ChangeDocument {
         ChangeDocument(
-            generation: report.generation, time: now, lines: report.lines,
+            generation: report.generation, time: AdminJSON.text(Date()), lines: report.lines,
             dryRun: report.isDryRun, workers: report.workers,
             tookMs: (report.took.seconds * 100_000).rounded() / 100, movedSlots: report.movedSlots,
             endedConnections: report.endedConnections)

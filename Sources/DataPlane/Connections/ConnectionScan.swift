@@ -13,6 +13,8 @@ public struct ConnectionFilter: Hashable, Sendable {
     public var client: IPAddress?
     /// How far the connection is.
     public var state: ConnectionState?
+    /// Number of the worker that has it.
+    public var worker: UInt16?
 
     /// Matches all connections.
     public init() {}
@@ -139,6 +141,7 @@ extension Pipeline {
         _ scan: ConnectionScan, from cursor: inout UInt32,
         _ snapshot: borrowing ForwardingSnapshot, at tick: Tick
     ) -> Bool {
+        if let wanted = scan.filter.worker, Int(wanted) != Int(worker) { return true }
         let end = min(connections.highWaterMark, cursor &+ Self.scanStep &+ 1)
         var index = cursor &+ 1
         while index < end {
