@@ -81,7 +81,9 @@ private final class RecordingLink: DataPlaneHandle {
 
     /// A connection's SNAT port and references are found by its backend's address: without it they
     /// would leak.
-    @Test func `a deleted service's backends stay in the plan until its connections were ended`() async throws {
+    @Test func `a deleted service's backends stay in the plan until its connections were ended`()
+        async throws
+    {
         let reconciler = try await reconciler()
         _ = try await apply(.deleteService(.name("web"), drain: false), to: reconciler)
         #expect(
@@ -92,7 +94,9 @@ private final class RecordingLink: DataPlaneHandle {
         #expect(await reconciler.view().services.isEmpty)
     }
 
-    @Test func `a number is given again only after its connections were ended, with another epoch`() async throws {
+    @Test func `a number is given again only after its connections were ended, with another epoch`()
+        async throws
+    {
         let reconciler = try await reconciler()
         _ = try await apply(.deleteService(.name("web"), drain: false), to: reconciler)
         let key = try #require(ServiceKey("40.1.1.1:80/tcp"))
@@ -105,7 +109,9 @@ private final class RecordingLink: DataPlaneHandle {
         #expect(view.services[0].backends.count == 1)
     }
 
-    @Test func `a removed backend is kept for its time, then flushed before it leaves the plan`() async throws {
+    @Test func `a removed backend is kept for its time, then flushed before it leaves the plan`()
+        async throws
+    {
         let reconciler = try await reconciler()
         let update = ServiceUpdate(
             service: .name("web"),

@@ -8,30 +8,30 @@ public import struct Foundation.Date
 /// The one owner of desired state, identities and the running plan. Decides nothing about packets
 /// or services: ``DesiredState`` says what a change means, ``SnapshotCompiler`` what follows.
 public actor Reconciler: ControlPlaneService {
-    private let link: any DataPlaneHandle
+    let link: any DataPlaneHandle
     private let compiler: SnapshotCompiler
-    private let log: Logger
-    private let hasFile: Bool
-    private let startedAt = Date()
+    let log: Logger
+    let hasFile: Bool
+    let startedAt = Date()
 
-    private var desired: DesiredState
-    private var observed: ObservedState
-    private var running: SnapshotCompiler.Result
-    private var generation: UInt64 = 1
-    private var appliedAt = Date()
-    private var wasChanged = false
-    private var history: [String: TableHistory] = [:]
-    private var eligibleSince: [UInt16: Eligibility] = [:]
+    var desired: DesiredState
+    var observed: ObservedState
+    var running: SnapshotCompiler.Result
+    var generation: UInt64 = 1
+    var appliedAt = Date()
+    var wasChanged = false
+    var history: [String: TableHistory] = [:]
+    var eligibleSince: [UInt16: Eligibility] = [:]
     private let gate = Gate()
 
     /// How often a service's table was built, and how many slots moved.
-    private struct TableHistory {
+    struct TableHistory {
         var rebuilds = 1
         var movedSlots = 0
     }
 
     /// Whether a backend is eligible, and since when.
-    private struct Eligibility {
+    struct Eligibility {
         var isEligible: Bool
         var since: Date
     }
@@ -198,7 +198,7 @@ public actor Reconciler: ControlPlaneService {
             lines: [line], generation: generation + 1, isDryRun: dryRun, workers: 0,
             took: .zero, movedSlots: 0, endedConnections: 0)
         describe(compiled, &report)
-        let consequence = Consequence(change, running, compiled)
+        let consequence = ChangeConsequence(change, running, compiled)
         if dryRun {
             report.generation = generation
             return report
@@ -231,126 +231,6 @@ public actor Reconciler: ControlPlaneService {
                 next.plan.backends.append(backend)
             }
         }
-    }
-
-    /// What a change means for connections that are tracked.
-    private struct Consequence {
-        var endedService: (name: String, id: UInt16)?
-        var endedBackends: [UInt16] = []
-        var removedBackends: [(id: UInt16, name: String)] = []
-        var keptBackends: [UInt16] = []
-
-        init(
-            _ change: Change, _ before: SnapshotCompiler.Result, _ after: SnapshotCompiler.Result
-        ) {
-            for old in before.services {
-                let name = old.configuration.name
-                guard let new = after.services.first(where: { $0.id == old.id }),
-                    new.configuration.name == name
-                else {
-                    endedService = (name, old.id)
-                    continue
-                }
-                for backend in new.backends {
-                    let past = old.backends.first { $0.identity.id == backend.identity.id }
-                    if backend.configuration.adminState == .disabled,
-                        past?.configuration.adminState != .disabled
-                    {
-                        endedBackends.append(backend.identity.id)
-                    } else if backend.isRemoved, past?.isRemoved == false {
-                        removedBackends.append((backend.identity.id, backend.configuration.name))
-                    } else if case .updateService = change, !backend.isRemoved {
-                        keptBackends.append(backend.identity.id)
-                    }
-                }
-            }
-        }
-    }
-
-    private func carryOut(_ consequence: Consequence, _ report: inout ChangeReport) async {
-        if let service = consequence.endedService {
-            var filter = ConnectionFilter()
-            filter.service = service.id
-            let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
-            report.endedConnections += ended
-            report.lines.append("  connections: \(ended) ended")
-            running.identities.releaseService(service.name)
-            for key in running.identities.backends.keys where key.service == service.name {
-                running.identities.releaseBackend(key)
-            }
-        }
-        for backend in consequence.endedBackends {
-            var filter = ConnectionFilter()
-            filter.backend = backend
-            let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
-            report.endedConnections += ended
-            report.lines.append("  connections: \(ended) ended")
-        }
-        guard !consequence.removedBackends.isEmpty else { return }
-        let kept = consequence.keptBackends.reduce(0) { $0 + tracked($1) }
-        let leaving = consequence.removedBackends.reduce(0) { $0 + tracked($1.id) }
-        let service = running.services.first { service in
-            service.backends.contains { $0.identity.id == consequence.removedBackends[0].id }
-        }
-        let timeout = service?.configuration.policy.drainTimeout ?? .seconds(300)
-        report.lines.append(
-            """
-              connections: \(kept + leaving) tracked; \(kept) on kept backends stay, \(leaving) on \
-            removed ones may finish within \(Int(timeout.seconds))s
-            """)
-    }
-
-    private func tracked(_ backend: UInt16) -> Int {
-        link.counterPages.reduce(0) { $0 + Int($1[backend: backend, .connections]) }
-    }
-
-    /// Gives a service no new connections, and waits until it has none left.
-    ///
-    /// Other changes may be made meanwhile.
-    private func drain(_ reference: ServiceReference, by user: String) async throws(ChangeRefused) {
-        let service = desired.configuration.services[try desired.index(of: reference)]
-        guard let id = running.identities.services[service.name] else { return }
-        for backend in service.backends where backend.adminState == .active {
-            let own = BackendReference(service: reference, backend: backend.name)
-            _ = try await apply(
-                .setAdminState(own, .draining), by: user, ifGeneration: nil, dryRun: false)
-        }
-        while link.counterPages.contains(where: { $0[service: id, .connections] > 0 }) {
-            try? await Task.sleep(for: .milliseconds(200))
-        }
-    }
-
-    private func describe(_ next: SnapshotCompiler.Result, _ report: inout ChangeReport) {
-        for service in next.services {
-            guard let before = running.services.first(where: { $0.id == service.id }),
-                before.maglev !== service.maglev
-            else { continue }
-            let moved = before.maglev.movedSlots(to: service.maglev)
-            let least = Self.leastMoved(before, service)
-            let count = service.maglev.count
-            report.movedSlots += moved
-            report.lines.append(
-                """
-                  Maglev: \(moved) of \(count) slots moved (\(Self.percent(moved, count)), least \
-                possible \(Self.percent(least, count)))
-                """)
-        }
-        report.lines += next.problems.map { "  warning: \($0)" }
-    }
-
-    /// Slots that any table with the new shares must move: what the gaining backends gain.
-    private static func leastMoved(
-        _ before: SnapshotCompiler.CompiledService, _ after: SnapshotCompiler.CompiledService
-    ) -> Int {
-        let old = before.maglev.slotCounts()
-        return after.maglev.slotCounts().reduce(0) { sum, share in
-            sum + max(0, share.value - (old[share.key] ?? 0))
-        }
-    }
-
-    private static func percent(_ part: Int, _ whole: Int) -> String {
-        let tenths = (part * 1000 + whole / 2) / whole
-        return "\(tenths / 10).\(tenths % 10) %"
     }
 
     // MARK: Publishing
@@ -405,81 +285,6 @@ public actor Reconciler: ControlPlaneService {
             && left.snatSources == right.snatSources
             && left.services.map(\.snatAddresses) == right.services.map(\.snatAddresses)
             && zip(left.services, right.services).allSatisfy { $0.maglev === $1.maglev }
-    }
-
-    // MARK: Looking
-
-    /// See ``ControlPlaneService/view()``.
-    public func view() -> ControlView {
-        ControlView(
-            configuration: desired.configuration, generation: generation, appliedAt: appliedAt,
-            startedAt: startedAt, differsFromFile: hasFile ? wasChanged : nil,
-            services: running.services.map(serviceView), nextHops: nextHopViews(),
-            snatAddresses: running.plan.snatAddresses, problems: running.problems)
-    }
-
-    private func serviceView(_ service: SnapshotCompiler.CompiledService) -> ServiceView {
-        let counts = service.maglev.slotCounts()
-        let past = history[service.configuration.name] ?? TableHistory()
-        let endpoints = service.backends.map { ($0.identity.id, $0.configuration.endpoint) }
-        return ServiceView(
-            id: service.id, configuration: service.configuration,
-            keys: service.configuration.keys,
-            backends: service.backends.map { backendView($0, service, counts) },
-            maglev: service.maglev,
-            fingerprint: service.maglev.fingerprint(
-                endpoints: Dictionary(uniqueKeysWithValues: endpoints)),
-            rebuilds: past.rebuilds, movedSlots: past.movedSlots)
-    }
-
-    private func backendView(
-        _ backend: SnapshotCompiler.CompiledBackend,
-        _ service: SnapshotCompiler.CompiledService, _ counts: [UInt16: Int]
-    ) -> BackendView {
-        let owner = service.configuration.backendsFrom ?? service.configuration.name
-        let key = IdentityRegistry.BackendKey(
-            service: owner, endpoint: backend.configuration.endpoint)
-        let mark = desired.marks[key]
-        let eligibility = eligibleSince[backend.identity.id]?.since ?? startedAt
-        return BackendView(
-            id: backend.identity.id, configuration: backend.configuration,
-            isRemoved: backend.isRemoved, isEligible: backend.reason == nil,
-            reason: backend.reason, slots: counts[backend.identity.id] ?? 0,
-            since: max(mark?.date ?? eligibility, eligibility), changedBy: mark?.user,
-            nextHop: backend.nextHop)
-    }
-
-    private func nextHopViews() -> [NextHopView] {
-        let addresses = Set(observed.neighbours.keys).union(running.nextHopUsers.keys)
-        return addresses.sorted().map { address in
-            let neighbour = observed.neighbours[address]
-            let state: NextHopView.State =
-                neighbour?.mac != nil
-                ? .resolved : neighbour?.hasFailed == true ? .failed : .pending
-            return NextHopView(
-                address: address, mac: neighbour?.mac, state: state,
-                since: neighbour?.since ?? startedAt,
-                backends: running.nextHopUsers[address] ?? [])
-        }
-    }
-
-    /// See ``ControlPlaneService/connections(_:limit:)``.
-    public func connections(
-        _ filter: ConnectionFilter, limit: Int
-    ) async -> (records: [ConnectionRecord], matched: Int) {
-        let scans = await link.scan(filter, .list(limit: limit))
-        return (
-            Array(scans.flatMap(\.results).prefix(limit)), scans.reduce(0) { $0 + $1.matched }
-        )
-    }
-
-    /// See ``ControlPlaneService/flushConnections(_:by:)``.
-    public func flushConnections(_ filter: ConnectionFilter, by user: String) async -> Int {
-        let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
-        log.notice(
-            "connections flushed",
-            metadata: ["event": "connections_flushed", "ended": "\(ended)", "by": "\(user)"])
-        return ended
     }
 }
 

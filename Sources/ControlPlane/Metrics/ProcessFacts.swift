@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Foundation
+
+/// What /proc says about this process.
+struct ProcessFacts {
+    var cpuSeconds: Double
+    var residentBytes: Int
+    var openDescriptors: Int
+
+    static var kernelRelease: String {
+        (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8))?
+            .trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+    }
+
+    static func read() -> ProcessFacts {
+        var usage = rusage()
+        _ = unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+        let pages =
+            (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?
+            .split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+        let descriptors = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")
+        return ProcessFacts(
+            cpuSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+            residentBytes: pages * Int(sysconf(Int32(_SC_PAGESIZE))),
+            openDescriptors: descriptors?.count ?? 0)
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+public import DataPlane
+internal import Logging
+internal import struct Foundation.Date
+
+/// What commands, metrics and pages are told.
+extension Reconciler {
+    /// See ``ControlPlaneService/view()``.
+    public func view() -> ControlView {
+        ControlView(
+            configuration: desired.configuration, generation: generation, appliedAt: appliedAt,
+            startedAt: startedAt, differsFromFile: hasFile ? wasChanged : nil,
+            services: running.services.map(serviceView), nextHops: nextHopViews(),
+            snatAddresses: running.plan.snatAddresses, problems: running.problems)
+    }
+
+    private func serviceView(_ service: SnapshotCompiler.CompiledService) -> ServiceView {
+        let counts = service.maglev.slotCounts()
+        let past = history[service.configuration.name] ?? TableHistory()
+        let endpoints = service.backends.map { ($0.identity.id, $0.configuration.endpoint) }
+        return ServiceView(
+            id: service.id, configuration: service.configuration,
+            keys: service.configuration.keys,
+            backends: service.backends.map { backendView($0, service, counts) },
+            maglev: service.maglev,
+            fingerprint: service.maglev.fingerprint(
+                endpoints: Dictionary(uniqueKeysWithValues: endpoints)),
+            rebuilds: past.rebuilds, movedSlots: past.movedSlots)
+    }
+
+    private func backendView(
+        _ backend: SnapshotCompiler.CompiledBackend,
+        _ service: SnapshotCompiler.CompiledService, _ counts: [UInt16: Int]
+    ) -> BackendView {
+        let owner = service.configuration.backendsFrom ?? service.configuration.name
+        let key = IdentityRegistry.BackendKey(
+            service: owner, endpoint: backend.configuration.endpoint)
+        let mark = desired.marks[key]
+        let eligibility = eligibleSince[backend.identity.id]?.since ?? startedAt
+        return BackendView(
+            id: backend.identity.id, configuration: backend.configuration,
+            isRemoved: backend.isRemoved, isEligible: backend.reason == nil,
+            reason: backend.reason, slots: counts[backend.identity.id] ?? 0,
+            since: max(mark?.date ?? eligibility, eligibility), changedBy: mark?.user,
+            nextHop: backend.nextHop)
+    }
+
+    private func nextHopViews() -> [NextHopView] {
+        let addresses = Set(observed.neighbours.keys).union(running.nextHopUsers.keys)
+        return addresses.sorted().map { address in
+            let neighbour = observed.neighbours[address]
+            let state: NextHopView.State =
+                neighbour?.mac != nil
+                ? .resolved : neighbour?.hasFailed == true ? .failed : .pending
+            return NextHopView(
+                address: address, mac: neighbour?.mac, state: state,
+                since: neighbour?.since ?? startedAt,
+                backends: running.nextHopUsers[address] ?? [])
+        }
+    }
+
+    /// See ``ControlPlaneService/connections(_:limit:)``.
+    public func connections(
+        _ filter: ConnectionFilter, limit: Int
+    ) async -> (records: [ConnectionRecord], matched: Int) {
+        let scans = await link.scan(filter, .list(limit: limit))
+        return (
+            Array(scans.flatMap(\.results).prefix(limit)), scans.reduce(0) { $0 + $1.matched }
+        )
+    }
+
+    /// See ``ControlPlaneService/flushConnections(_:by:)``.
+    public func flushConnections(_ filter: ConnectionFilter, by user: String) async -> Int {
+        let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+        log.notice(
+            "connections flushed",
+            metadata: ["event": "connections_flushed", "ended": "\(ended)", "by": "\(user)"])
+        return ended
+    }
+}
