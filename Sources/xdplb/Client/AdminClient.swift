@@ -23,10 +23,15 @@ struct AdminClient {
     }
 
     /// Asks for a change.
+    func change(_ method: String, _ target: String) throws -> ChangeDocument {
+        try decode(ChangeDocument.self, try send(method, target))
+    }
+
+    /// Asks for a change that needs more words.
     func change(
-        _ method: String, _ target: String, _ body: (some Encodable)? = nil as String?
+        _ method: String, _ target: String, _ body: some Encodable
     ) throws -> ChangeDocument {
-        try decode(ChangeDocument.self, try send(method, target, body.map(AdminJSON.encode)))
+        try decode(ChangeDocument.self, try send(method, target, AdminJSON.encode(body)))
     }
 
     /// Decodes the document of an answer that is none of a refusal.
@@ -39,7 +44,10 @@ struct AdminClient {
         } catch {
             throw CommandFailure(
                 .refused,
-                "the daemon at \(path) answers in another version's words (\(error)); update both")
+                """
+                the daemon at \(path) answers in words of another version (\(error)). Use the \
+                program that it was started from
+                """)
         }
     }
 
@@ -67,24 +75,42 @@ struct AdminClient {
         }
         var bytes = Array((request + "\r\n").utf8)
         bytes += body.map { Array($0) } ?? []
-        try write(bytes, to: descriptor)
-        return try Self.parse(try readAll(descriptor))
-            ?? { throw CommandFailure(.unreachable, "the daemon at \(path) gave no full answer") }()
+        write(bytes, to: descriptor)
+        guard let answer = Self.parse(try readAll(descriptor)) else {
+            throw CommandFailure(
+                .unreachable,
+                """
+                the daemon at \(path) hung up before it had answered. Whether something was changed \
+                'xdplb status' says, or the daemon's log
+                """)
+        }
+        return answer
     }
 
     private func connect() throws -> Int32 {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        guard descriptor >= 0, path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
-            throw CommandFailure(.unreachable, "the path \(path) is too long for a socket")
+        guard descriptor >= 0 else {
+            throw CommandFailure(
+                .unreachable, "cannot make a socket: \(unsafe String(cString: strerror(errno)))")
+        }
+        guard path.utf8.count < MemoryLayout.size(ofValue: address.sun_path) else {
+            close(descriptor)
+            throw CommandFailure(
+                .invalid,
+                "the path \(path) is too long for a socket (107 bytes): name another --admin-socket"
+            )
         }
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { bytes in
             unsafe bytes.copyBytes(from: path.utf8)
         }
         var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
-        _ = unsafe setsockopt(
-            descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        // The one for sending also bounds the wait for a daemon that accepts nobody.
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            _ = unsafe setsockopt(
+                descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        }
         let result = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
                 unsafe Glibc.connect(
@@ -106,15 +132,15 @@ struct AdminClient {
         return descriptor
     }
 
-    private func write(_ bytes: [UInt8], to descriptor: Int32) throws {
+    /// Writes as much as the daemon takes: one that refuses early answers, and reads no more.
+    private func write(_ bytes: [UInt8], to descriptor: Int32) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { bytes in
                 unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
             }
-            guard count > 0 else {
-                throw CommandFailure(.unreachable, "the daemon at \(path) hung up")
-            }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return }
             rest = rest.dropFirst(count)
         }
     }
@@ -124,11 +150,16 @@ struct AdminClient {
         var buffer = [UInt8](repeating: 0, count: 65536)
         while true {
             let count = unsafe read(descriptor, &buffer, buffer.count)
-            if count == 0 { return answer }
-            guard count > 0 else {
+            if count < 0 && errno == EINTR { continue }
+            if count < 0 && errno == EAGAIN {
                 throw CommandFailure(
-                    .timedOut, "the daemon at \(path) did not answer within \(timeoutSeconds) s")
+                    .timedOut,
+                    """
+                    the daemon at \(path) did not answer within \(timeoutSeconds) s; what was \
+                    started goes on
+                    """)
             }
+            guard count > 0 else { return answer }
             answer += buffer[..<count]
         }
     }
@@ -145,7 +176,12 @@ struct AdminClient {
         let isChunked = lines.contains {
             $0.lowercased().hasPrefix("transfer-encoding:") && $0.lowercased().contains("chunked")
         }
-        guard isChunked else { return Answer(status: status, body: Data(body)) }
+        guard isChunked else {
+            let length = lines.first { $0.lowercased().hasPrefix("content-length:") }
+                .flatMap { Int($0.dropFirst(15).trimmingCharacters(in: .whitespaces)) }
+            guard body.count >= length ?? 0 else { return nil }
+            return Answer(status: status, body: Data(body))
+        }
         return dechunked(body).map { Answer(status: status, body: Data($0)) }
     }
 
@@ -155,7 +191,9 @@ struct AdminClient {
         var rest = body[...]
         while let end = rest.firstRange(of: Array("\r\n".utf8)) {
             let size = String(decoding: rest[rest.startIndex..<end.lowerBound], as: UTF8.self)
-            guard let count = Int(size.prefix { $0 != ";" }, radix: 16) else { return nil }
+            guard let count = UInt32(size.prefix { $0 != ";" }, radix: 16).map(Int.init) else {
+                return nil
+            }
             if count == 0 { return result }
             let start = end.upperBound
             guard rest.endIndex - start >= count + 2 else { return nil }

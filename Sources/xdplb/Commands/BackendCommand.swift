@@ -21,12 +21,18 @@ struct BackendCommand: ParsableCommand {
         for backend in backends {
             table.add(
                 backend.name, backend.address, backend.removed ? "removed" : backend.adminState,
-                backend.eligible ? "yes" : "no, \(backend.reason ?? "")",
+                eligibility(backend),
                 Scaled.since(backend.since), "\(backend.weight)", Scaled.percent(backend.share),
                 Scaled.number(backend.packetsPerSecond),
                 Scaled.number(Double(backend.connections)), backend.changedBy ?? "-")
         }
         return table
+    }
+
+    private static func eligibility(_ backend: BackendDocument) -> String {
+        if backend.eligible { return "yes" }
+        let colour = backend.adminState == AdminState.active.rawValue ? Colour.bad : .unusual
+        return colour(backend.reason.map { "no, \($0)" } ?? "no")
     }
 
     /// Splits at the last slash, as a service may be VIP:PORT/PROTOCOL.
@@ -60,7 +66,10 @@ struct BackendCommand: ParsableCommand {
     struct Drain: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Give a backend no new connections; it keeps those it has.",
-            discussion: "With --wait the command ends when it has none left.")
+            discussion: """
+                With --wait the command ends when it has none left. For example:
+                  xdplb backend drain web/20.1.1.10:80 --wait --timeout 10m
+                """)
 
         @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
         @OptionGroup var waiting: WaitOptions
@@ -68,11 +77,15 @@ struct BackendCommand: ParsableCommand {
         @OptionGroup var change: ChangeOptions
 
         func run() throws {
+            let seconds = try waiting.seconds(isDryRun: change.dryRun)
             try change.print(
                 try socket.client.change(
                     "PATCH", try BackendCommand.target(backend) + change.query,
                     BackendBody(adminState: AdminState.draining.rawValue)))
-            try waiting.waitUntilEmpty(backend, socket.client)
+            if let seconds {
+                try Waiting(backend: backend, state: "drained", client: socket.client)
+                    .run(seconds, isJSON: change.format == .json)
+            }
         }
     }
 
@@ -96,17 +109,26 @@ struct BackendCommand: ParsableCommand {
     struct Disable: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Give a backend no packet any more; its connections end.",
-            discussion: "Prints how many ended. 'backend undrain' makes it active again.")
+            discussion: """
+                Prints how many ended. 'backend undrain' makes it active again. For example:
+                  xdplb backend disable web/20.1.1.10:80
+                """)
 
         @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
+        @OptionGroup var waiting: WaitOptions
         @OptionGroup var socket: SocketOptions
         @OptionGroup var change: ChangeOptions
 
         func run() throws {
+            let seconds = try waiting.seconds(isDryRun: change.dryRun)
             try change.print(
                 try socket.client.change(
                     "PATCH", try BackendCommand.target(backend) + change.query,
                     BackendBody(adminState: AdminState.disabled.rawValue)))
+            if let seconds {
+                try Waiting(backend: backend, state: "disabled", client: socket.client)
+                    .run(seconds, isJSON: change.format == .json)
+            }
         }
     }
 
@@ -126,35 +148,5 @@ struct BackendCommand: ParsableCommand {
                     "PATCH", try BackendCommand.target(backend) + change.query,
                     BackendBody(weight: weight)))
         }
-    }
-}
-
-/// Waiting for a backend's connections to end.
-struct WaitOptions: ParsableArguments {
-    @Flag(help: "Wait until no connection is left.") var wait = false
-    @Option(help: ArgumentHelp("Longest wait, such as 5m.", valueName: "time"))
-    var timeout = "5m"
-
-    func waitUntilEmpty(_ backend: String, _ client: AdminClient) throws {
-        guard wait else { return }
-        let limit = Date().addingTimeInterval(try DurationText.seconds(timeout))
-        let began = Date()
-        let target = "/api/v1/connections/count?backend=\(backend.escapedForURL)"
-        while true {
-            let left = try client.get(ConnectionCountDocument.self, target).count
-            if left == 0 { break }
-            guard Date() < limit else {
-                throw CommandFailure(
-                    .timedOut,
-                    "\(backend): \(left) connections are left after \(timeout); it goes on draining"
-                )
-            }
-            usleep(200_000)
-        }
-        print(
-            """
-            \(backend): drained, no connection left after \
-            \(Scaled.duration(Date().timeIntervalSince(began)))
-            """)
     }
 }

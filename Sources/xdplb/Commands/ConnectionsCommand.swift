@@ -79,13 +79,15 @@ struct ConnectionsCommand: ParsableCommand {
     struct Flush: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "End connections that match.",
-            discussion: "Prints how many ended. For example:  xdplb connections flush --service web"
-        )
+            discussion: """
+                Prints how many ended. For example:
+                  xdplb connections flush --service web --client 198.51.100.9
+                """)
 
         @OptionGroup var filters: Filters
         @Flag(help: "End all connections.") var all = false
         @OptionGroup var socket: SocketOptions
-        @OptionGroup var output: OutputOptions
+        @OptionGroup var change: ChangeOptions
 
         func validate() throws {
             if filters.query().isEmpty && !all {
@@ -95,11 +97,17 @@ struct ConnectionsCommand: ParsableCommand {
 
         func run() throws {
             let client = socket.client
-            let query = filters.query(all ? [("all", "true")] : [])
+            let query = filters.query(
+                (all ? [("all", "true")] : []) + (change.dryRun ? [("dry_run", "true")] : []))
             let flushed = try client.decode(
                 FlushDocument.self, try client.send("DELETE", "/api/v1/connections" + query))
-            if output.format == .json { return try output.printJSON(flushed) }
-            print("\(flushed.ended) connections ended")
+            if change.format == .json {
+                Swift.print(String(decoding: try AdminJSON.encode(flushed), as: UTF8.self))
+            } else if flushed.dryRun {
+                Swift.print("\(flushed.ended) connections would end; nothing was changed (dry run)")
+            } else {
+                Swift.print("\(flushed.ended) connections ended")
+            }
         }
     }
 }

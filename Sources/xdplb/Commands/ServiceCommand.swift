@@ -33,7 +33,7 @@ struct ServiceCommand: ParsableCommand {
                     table.add(
                         service.name, (service.keys.first ?? "") + more,
                         service.mode + (service.snatPool.map { " \($0)" } ?? ""),
-                        "\(service.eligible)/\(service.backends)",
+                        Self.eligible(service),
                         Scaled.number(service.packetsPerSecond),
                         Scaled.number(service.bitsPerSecond), Scaled.number(service.newPerSecond),
                         Scaled.number(Double(service.connections)))
@@ -41,12 +41,21 @@ struct ServiceCommand: ParsableCommand {
                 return table
             }
         }
+
+        private static func eligible(_ service: ServiceDocument) -> String {
+            let text = "\(service.eligible)/\(service.backends)"
+            if service.eligible == 0 { return Colour.bad(text) }
+            return service.eligible < service.backends ? Colour.unusual(text) : text
+        }
     }
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show one service and its backends.",
-            discussion: "The 'configuration' of -o json can be pasted into the file.")
+            discussion: """
+                The 'configuration' of -o json can be pasted into the file. For example:
+                  xdplb service show 40.1.1.1:80/tcp -o json | jq -r .configuration
+                """)
 
         @Argument(help: "Name or VIP:PORT/PROTOCOL.") var service: String
         @OptionGroup var socket: SocketOptions
@@ -109,7 +118,10 @@ struct ServiceCommand: ParsableCommand {
     struct Delete: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Delete a service and end its connections.",
-            discussion: "Prints how many ended. With --drain waits until there is none.")
+            discussion: """
+                Prints how many ended. With --drain it waits until there is none. For example:
+                  xdplb service delete 40.1.1.1:80/tcp --drain
+                """)
 
         @Argument(help: "Name or VIP:PORT/PROTOCOL.") var service: String
         @Flag(help: "Delete only when no connection is left.") var drain = false
@@ -124,19 +136,5 @@ struct ServiceCommand: ParsableCommand {
             try change.print(
                 try client.change("DELETE", "/api/v1/services/\(service.escapedForURL)\(query)"))
         }
-    }
-}
-
-/// Durations of the command line: `250ms`, `2s`, `5m`, `1h`.
-enum DurationText {
-    /// Seconds of a duration with its unit.
-    static func seconds(_ text: String) throws -> Double {
-        for (unit, factor) in [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)]
-        where text.hasSuffix(unit) {
-            if let number = Double(text.dropLast(unit.count)), number >= 0 {
-                return number * factor
-            }
-        }
-        throw CommandFailure(.invalid, "'\(text)' is no duration, such as 250ms, 2s, 5m or 1h")
     }
 }

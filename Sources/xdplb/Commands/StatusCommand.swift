@@ -21,7 +21,7 @@ struct StatusCommand: ParsableCommand {
             \(Scaled.duration(status.uptimeSeconds))  generation \(status.generation)\
             \(acknowledgement(status))
             """)
-        status.problems.forEach { print("problem       \($0)") }
+        status.problems.forEach { print("problem       \(Colour.bad($0))") }
         printServices(status)
         printDrops(status)
         printData(status)
@@ -40,7 +40,9 @@ struct StatusCommand: ParsableCommand {
         let degraded = status.services.filter { $0.eligible < $0.backends }
         print("services      \(status.services.count), \(degraded.count) degraded")
         for service in degraded {
-            print("  \(service.name): \(service.eligible) of \(service.backends) backends eligible")
+            let text = "\(service.eligible) of \(service.backends) backends eligible"
+            let colour = service.eligible == 0 ? Colour.bad : .unusual
+            print("  \(service.name): \(colour(text))")
         }
     }
 
@@ -56,8 +58,10 @@ struct StatusCommand: ParsableCommand {
             """
             interface     \(interface.name) \(interface.driver) \(interface.attachMode) \
             \(interface.bindMode), \(interface.queues.count) \
-            queue\(interface.queues.count == 1 ? "" : "s"): in \(interface.rxPackets) packets, out \
-            \(interface.txPackets), ring losses \(interface.ringLosses)
+            queue\(interface.queues.count == 1 ? "" : "s"): in \
+            \(Scaled.number(interface.rxPacketsPerSecond)) packets/s, out \
+            \(Scaled.number(interface.txPacketsPerSecond)) packets/s, ring losses \
+            \(interface.ringLosses)
             """)
         for worker in status.workers {
             print(
