@@ -35,7 +35,10 @@ struct MetricsCollector {
         out.family("xdplb_build_info", .gauge, "Build and kernel facts; always 1.")
         out.sample(
             "xdplb_build_info",
-            [("version", source.version), ("kernel", ProcessFacts.kernelRelease)], 1.0)
+            [
+                ("version", source.version), ("swift", ProcessFacts.swiftVersion),
+                ("kernel", ProcessFacts.kernelRelease),
+            ], 1.0)
         out.family(
             "xdplb_start_time_seconds", .gauge,
             "Unix time the data plane (not the process) started; survives an upgrade.")

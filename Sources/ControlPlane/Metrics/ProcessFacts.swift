@@ -7,6 +7,15 @@ struct ProcessFacts {
     var residentBytes: Int
     var openDescriptors: Int
 
+    /// What this was compiled with.
+    static var swiftVersion: String {
+        #if compiler(>=6.4)
+            "6.4 or later"
+        #else
+            "6.3"
+        #endif
+    }
+
     static var kernelRelease: String {
         (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8))?
             .trimmingCharacters(in: .whitespacesAndNewlines) ?? ""

@@ -38,7 +38,7 @@ public final class RateSampler: Sendable {
 
     private struct State {
         var latest: [Key: UInt64] = [:]
-        var taken = ContinuousClock.now
+        var taken: ContinuousClock.Instant?
         var rates: [Key: Double] = [:]
     }
 
@@ -48,14 +48,15 @@ public final class RateSampler: Sendable {
     public init() {}
 
     /// Takes a sample; rates are those since the one before.
-    func sample(_ values: [Key: UInt64]) {
+    ///
+    /// A counter that fell was begun anew for somebody else, and has no rate yet.
+    func sample(_ values: [Key: UInt64], at now: ContinuousClock.Instant = .now) {
         state.withLock { state in
-            let now = ContinuousClock.now
-            let seconds = (now - state.taken).seconds
+            let seconds = state.taken.map { (now - $0).seconds } ?? 1
             guard seconds > 0.05 else { return }
             state.rates = values.reduce(into: [:]) { rates, value in
-                guard let before = state.latest[value.key] else { return }
-                rates[value.key] = Double(value.value &- before) / seconds
+                guard let before = state.latest[value.key], value.value >= before else { return }
+                rates[value.key] = Double(value.value - before) / seconds
             }
             state.latest = values
             state.taken = now
@@ -68,7 +69,9 @@ public final class RateSampler: Sendable {
 
 extension RateSampler {
     /// Takes a sample of everything that rates are shown of.
-    public func sample(_ view: ControlView, _ pages: [CounterPage]) {
+    public func sample(
+        _ view: ControlView, _ pages: [CounterPage], at now: ContinuousClock.Instant = .now
+    ) {
         let sums = CounterSums(pages)
         var values: [Key: UInt64] = [:]
         for service in view.services {
@@ -90,6 +93,6 @@ extension RateSampler {
                 values[.worker(index, counter)] = page[counter]
             }
         }
-        sample(values)
+        sample(values, at: now)
     }
 }
