@@ -87,11 +87,16 @@ class Lab:
     def split_queues(self):
         """Lets what goes to the load balancer arrive on both queues; see split.bpf.c."""
         program = self.dir / "split.o"
-        clang = pathlib.Path(shutil.which("swift")).resolve().parent / "clang"
-        subprocess.run([clang, "-target", "bpf", "-O2", "-g", "-mcpu=v3", f"-I/usr/include/{os.uname().machine}-linux-gnu",
-                        "-c", ROOT / "Tests/EndToEnd/split.bpf.c", "-o", program], check=True)
+        self.compile_bpf(ROOT / "Tests/EndToEnd/split.bpf.c", program)
         self.run("switch", "tc", "qdisc", "add", "dev", "to-lb", "clsact")
         self.run("switch", "tc", "filter", "add", "dev", "to-lb", "egress", "bpf", "da", "obj", str(program), "sec", "tc")
+
+    @staticmethod
+    def compile_bpf(source, target):
+        """Compiles a BPF program with the toolchain's own clang."""
+        clang = pathlib.Path(shutil.which("swift")).resolve().parent / "clang"
+        subprocess.run([clang, "-target", "bpf", "-O2", "-g", "-mcpu=v3", f"-I/usr/include/{os.uname().machine}-linux-gnu",
+                        "-c", source, "-o", target], check=True)
 
     # Commands on nodes
 
