@@ -66,7 +66,7 @@ import Testing
         let result = try Self.compile(DesiredState(configuration), observed)
         let silent = result.services[0].backends[1]
         #expect(silent.reason == "next hop 20.1.1.20 does not answer")
-        #expect(result.services[0].maglev.slotCounts()[silent.identity.id] == nil)
+        #expect(result.services[0].maglev.slotCounts[silent.identity.id] == nil)
         #expect(result.plan.backends[1].admits == .trackedConnections)
     }
 

@@ -112,8 +112,8 @@ extension Reconciler {
     private static func leastMoved(
         _ before: SnapshotCompiler.CompiledService, _ after: SnapshotCompiler.CompiledService
     ) -> Int {
-        let old = before.maglev.slotCounts()
-        return after.maglev.slotCounts().reduce(0) { sum, share in
+        let old = before.maglev.slotCounts
+        return after.maglev.slotCounts.reduce(0) { sum, share in
             sum + max(0, share.value - (old[share.key] ?? 0))
         }
     }

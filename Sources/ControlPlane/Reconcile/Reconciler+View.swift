@@ -15,16 +15,14 @@ extension Reconciler {
     }
 
     private func serviceView(_ service: SnapshotCompiler.CompiledService) -> ServiceView {
-        let counts = service.maglev.slotCounts()
+        let counts = service.maglev.slotCounts
         let past = history[service.configuration.name] ?? TableHistory()
-        let endpoints = service.backends.map { ($0.identity.id, $0.configuration.endpoint) }
         return ServiceView(
             id: service.id, configuration: service.configuration,
             keys: service.configuration.keys,
             backends: service.backends.map { backendView($0, service, counts) },
             maglev: service.maglev,
-            fingerprint: service.maglev.fingerprint(
-                endpoints: Dictionary(uniqueKeysWithValues: endpoints)),
+            fingerprint: service.maglev.fingerprint,
             rebuilds: past.rebuilds, movedSlots: past.movedSlots)
     }
 

@@ -36,11 +36,20 @@ public final class MaglevTable: Sendable {
     /// Backend of each slot; ``nobody`` in all of them when there is no member of weight above 0.
     private let owned: SlotStorage
 
+    /// Slots of each backend that has any.
+    public let slotCounts: [UInt16: Int]
+
+    /// Twelve hexadecimal digits that are equal on every load balancer with an equal table.
+    public let fingerprint: String
+
     /// Builds the table.
     ///
     /// - Precondition: `size` is prime and no two members have one endpoint.
     public init(members: [Member], size: Int, key: HashKey) {
-        owned = SlotStorage(Self.populate(members: members, size: size, key: key))
+        let slots = Self.populate(members: members, size: size, key: key)
+        owned = SlotStorage(slots)
+        slotCounts = Self.counts(slots)
+        fingerprint = Self.fingerprint(slots, members)
     }
 
     /// Slots of the table.
@@ -52,15 +61,6 @@ public final class MaglevTable: Sendable {
     /// The slots for the data path; valid as long as the table is.
     var slots: MaglevSlots { owned.slots }
 
-    /// Slots of each backend that has any.
-    public func slotCounts() -> [UInt16: Int] {
-        var counts: [UInt16: Int] = [:]
-        for slot in 0..<count where self[slot] != Self.nobody {
-            counts[self[slot], default: 0] += 1
-        }
-        return counts
-    }
-
     /// Slots whose backend differs between the two tables.
     ///
     /// All of them when the sizes differ.
@@ -69,20 +69,28 @@ public final class MaglevTable: Sendable {
         return (0..<count).reduce(0) { $0 + (self[$1] == other[$1] ? 0 : 1) }
     }
 
-    /// Twelve hexadecimal digits that are equal on every load balancer with an equal table.
-    ///
-    /// - Parameter endpoints: the endpoint of each backend, as numbers are local to a process.
-    /// - Returns: Hexadecimal digits in lower case.
-    public func fingerprint(endpoints: [UInt16: Endpoint]) -> String {
+    private static func counts(_ slots: [UInt16]) -> [UInt16: Int] {
+        var counts = [Int](repeating: 0, count: Int(nobody) + 1)
+        for backend in slots { counts[Int(backend)] += 1 }
+        counts[Int(nobody)] = 0
+        return counts.enumerated().reduce(into: [:]) { result, item in
+            if item.element > 0 { result[UInt16(item.offset)] = item.element }
+        }
+    }
+
+    /// A hash over the endpoints of all slots, as numbers of backends are local to a process.
+    private static func fingerprint(_ slots: [UInt16], _ members: [Member]) -> String {
         let zero = HashKey(low: 0, high: 0)
-        let names = endpoints.mapValues { endpoint in
-            SipHash.hash(
-                endpoint.address.mappedBytes + Self.bytes(of: endpoint.port ?? 0), key: zero)
+        var names = [UInt64](repeating: 0, count: Int(nobody) + 1)
+        for member in members {
+            names[Int(member.backend)] = SipHash.hash(
+                member.endpoint.address.mappedBytes + bytes(of: member.endpoint.port ?? 0),
+                key: zero)
         }
         var state: UInt64 = 0xcbf2_9ce4_8422_2325
-        for slot in 0..<count {
+        for backend in slots {
             // FNV-1a over words: it must tell tables apart, not withstand anybody.
-            state = (state ^ (names[self[slot]] ?? 0)) &* 0x100_0000_01b3
+            state = (state ^ names[Int(backend)]) &* 0x100_0000_01b3
             state ^= state >> 29
         }
         let digits = String(state & 0xffff_ffff_ffff, radix: 16)
