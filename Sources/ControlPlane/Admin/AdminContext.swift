@@ -77,7 +77,7 @@ private enum SystemNames {
     private static let room = 16 << 10
 
     static func user(_ number: UInt32) -> String? {
-        var entry = passwd()
+        var entry = unsafe passwd()
         var found: UnsafeMutablePointer<passwd>?
         var strings = [CChar](repeating: 0, count: room)
         guard unsafe getpwuid_r(number, &entry, &strings, strings.count, &found) == 0,
@@ -87,7 +87,7 @@ private enum SystemNames {
     }
 
     static func group(_ name: String) -> UInt32? {
-        var entry = GroupEntry()
+        var entry = unsafe GroupEntry()
         var found: UnsafeMutablePointer<GroupEntry>?
         var strings = [CChar](repeating: 0, count: room)
         guard unsafe getgrnam_r(name, &entry, &strings, strings.count, &found) == 0,

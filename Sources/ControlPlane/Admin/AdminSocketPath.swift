@@ -41,7 +41,7 @@ enum AdminSocketPath {
                     path with --admin-socket
                     """)
         }
-        _ = unlink(path)
+        _ = unsafe unlink(path)
     }
 
     /// Whether the kernel says that nobody listens: no other answer proves it.

@@ -37,7 +37,7 @@ public struct ConfigurationFile: Sendable {
 
     private static func contents(of path: String) throws(ConfigurationError) -> String {
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+        guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
             throw ConfigurationError(file: path, "error: there is no such file")
         }
         guard !isFolder.boolValue else {

@@ -13,6 +13,8 @@ public import ServiceLifecycle
 public actor NetworkMonitor: Service {
     /// How often events are looked for.
     private static let period = Duration.milliseconds(10)
+    /// How often the next hops of backends are looked at.
+    private static let wantedPeriod = Duration.milliseconds(200)
     /// How often next hops that are not confirmed are asked for again.
     private static let askInterval: TimeInterval = 2
 
@@ -54,9 +56,14 @@ public actor NetworkMonitor: Service {
         var requests = try NetlinkSocket(for: .requests)
         // What changed before the events were subscribed to is in this first reading.
         await refresh(&requests)
+        var lookAgain = ContinuousClock.now
         while !Task.isCancelled && !Task.isShuttingDownGracefully {
             if changed(&events) { await refresh(&requests) }
-            await askForWanted(&requests)
+            askForUnresolved(&requests)
+            if ContinuousClock.now >= lookAgain {
+                await askForWanted(&requests)
+                lookAgain = .now + Self.wantedPeriod
+            }
             try? await Task.sleep(for: Self.period)
         }
     }
@@ -83,9 +90,13 @@ public actor NetworkMonitor: Service {
 
     // MARK: Resolution
 
-    private func askForWanted(_ requests: inout NetlinkSocket) async {
+    private func askForUnresolved(_ requests: inout NetlinkSocket) {
         let now = Date()
         for address in unresolved() { ask(for: address, &requests, now) }
+    }
+
+    private func askForWanted(_ requests: inout NetlinkSocket) async {
+        let now = Date()
         for address in await wanted() {
             if let last = asked[address], now.timeIntervalSince(last) < Self.askInterval {
                 continue

@@ -89,7 +89,7 @@ struct DecapProgramInfo {
         var length = UInt32(MemoryLayout<bpf_prog_info>.size)
         let result = unsafe identifiers.withUnsafeMutableBufferPointer { buffer in
             info.nr_map_ids = UInt32(buffer.count)
-            info.map_ids = unsafe UInt64(UInt(bitPattern: buffer.baseAddress))
+            info.map_ids = UInt64(UInt(bitPattern: buffer.baseAddress))
             return unsafe bpf_obj_get_info_by_fd(descriptor, &info, &length)
         }
         guard result == 0 else { return nil }

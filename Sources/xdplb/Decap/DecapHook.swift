@@ -31,7 +31,7 @@ enum DecapHook {
     /// Puts a program on the XDP hook, where none is; it stays when this process ends.
     static func attachXDP(_ program: Int32, _ interface: NetworkInterface) throws {
         let flags = UInt32(XDP_FLAGS_UPDATE_IF_NOEXIST) | UInt32(XDP_FLAGS_DRV_MODE)
-        let result = unsafe bpf_xdp_attach(interface.index, program, flags, nil)
+        let result = bpf_xdp_attach(interface.index, program, flags, nil)
         guard result == 0 else {
             let holder = xdpProgram(interface).flatMap(DecapProgramInfo.init)?.name
             let remedy =

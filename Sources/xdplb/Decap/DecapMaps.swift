@@ -13,7 +13,7 @@ struct DecapMaps {
     private let counts: Int32
 
     /// struct trusted_prefix of decap.bpf.c: length in host order, network in network order.
-    private struct TrustedKey: Hashable {
+    private struct TrustedKey: Hashable, BitwiseCopyable {
         var length: UInt32
         var network: UInt32
     }
@@ -85,7 +85,7 @@ struct DecapMaps {
         try replace(trusted, with: prefixKeys, "trusted prefixes")
     }
 
-    private func replace<Key: Hashable>(
+    private func replace<Key: Hashable & BitwiseCopyable>(
         _ map: Int32, with wanted: Set<Key>, _ noun: String
     ) throws {
         let present = Set(keys(of: map, Key.self))
@@ -108,7 +108,7 @@ struct DecapMaps {
         }
     }
 
-    private func keys<Key: Hashable>(of map: Int32, _ type: Key.Type) -> [Key] {
+    private func keys<Key: Hashable & BitwiseCopyable>(of map: Int32, _ type: Key.Type) -> [Key] {
         var keys: [Key] = []
         let buffer = UnsafeMutablePointer<Key>.allocate(capacity: 1)
         defer { unsafe buffer.deallocate() }
