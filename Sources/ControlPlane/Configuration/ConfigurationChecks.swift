@@ -124,9 +124,12 @@ struct ConfigurationChecks {
             checkTranslation(service, backend, place)
         }
         let isShared = service.backendsFrom != nil
-        if service.backends.isEmpty && !isShared {
+        // Backends that could not be read have been told already.
+        let given = value("backends", in: index)
+        if service.backends.isEmpty, !isShared, given.map({ $0.sequence?.isEmpty == true }) ?? true
+        {
             problems.warning(places.services[index], "'\(service.name)' has no backends")
-        } else if !isShared, service.backends.allSatisfy({ $0.weight == 0 }) {
+        } else if !service.backends.isEmpty, service.backends.allSatisfy({ $0.weight == 0 }) {
             problems.warning(
                 places.services[index], "all backends of '\(service.name)' have weight 0")
         }
@@ -175,10 +178,14 @@ struct ConfigurationChecks {
         }
     }
 
-    /// The value of a key of a service.
-    private func place(_ key: String, in index: Int) -> Node {
+    /// The value of a key of a service; `nil` when it is not there.
+    private func value(_ key: String, in index: Int) -> Node? {
         places.services[index].mapping?.first { $0.key.scalar?.string == key }?.value
-            ?? places.services[index]
+    }
+
+    /// Where a key of a service has its value, or the service itself.
+    private func place(_ key: String, in index: Int) -> Node {
+        value(key, in: index) ?? places.services[index]
     }
 
     private func checkSizes(_ index: Int) {
