@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real traffic through both modes, with one queue and with two, and changes under load."""
 import hashlib
+import subprocess
 import unittest
 
-from lab import BACKENDS, SINK, VIP, WEB, Lab, backends, wait_until
+from lab import BACKENDS, SINK, VIP, WEB, XDPLB, Lab, backends, wait_until
 
 
 def digest(path):
@@ -135,6 +136,22 @@ class Balancing:
                    "the service is back")
         self.assertEqual(download.wait(120), 0)
         self.assertEqual(digest(target), digest(self.lab.dir / "large"))
+
+    def test_deleting_with_drain_waits_for_connections_in_use_and_takes_no_new_ones(self):
+        target = self.lab.dir / "drained"
+        target.unlink(missing_ok=True)
+        download = self.lab.spawn("client", "curl", "-sS", "--fail", "-o", str(target), f"http://{VIP}/slow")
+        wait_until(lambda: target.exists() and target.stat().st_size > 0, "the download has begun")
+        delete = subprocess.Popen([XDPLB, "service", "delete", WEB, "--drain", "--admin-socket", self.lab.socket],
+                                  stdout=subprocess.PIPE, text=True)
+        self.lab.processes.append(delete)
+        wait_until(lambda: self.lab.run("client", "curl", "-s", "-m", "0.3", f"http://{VIP}/name", check=False).returncode,
+                   "no new connection is taken")
+        self.assertIsNone(delete.poll(), "it was deleted before the download ended")
+        self.assertEqual(download.wait(120), 0)
+        self.assertEqual(digest(target), digest(self.lab.dir / "large"))
+        self.assertIn("deleted", delete.communicate(timeout=30)[0])
+        self.assertEqual(delete.returncode, 0)
 
     def test_disabling_a_backend_ends_its_connections_and_says_how_many(self):
         # Those of other tests would expire between counting and disabling.

@@ -47,7 +47,7 @@ struct AdminQuery {
 /// Which connections a request means.
 struct ConnectionQuery {
     /// Parameters that narrow the connections down.
-    static let filters: Set = ["service", "backend", "client", "state", "worker"]
+    static let filters: Set = ["service", "backend", "client", "state", "worker", "in_use"]
 
     var filter = ConnectionFilter()
     var limit = 1000
@@ -80,6 +80,7 @@ struct ConnectionQuery {
             }
             filter.worker = number
         }
+        filter.isInUse = try query.flag("in_use")
         if let text = query["limit"] {
             guard let number = Int(text), (0...ConnectionScan.maximumLimit).contains(number) else {
                 throw AdminQuery.invalid(

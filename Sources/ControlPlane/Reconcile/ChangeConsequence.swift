@@ -85,7 +85,10 @@ extension Reconciler {
             _ = try await apply(
                 .setAdminState(own, .draining), by: user, ifGeneration: nil, dryRun: false)
         }
-        while link.counterPages.contains(where: { $0[service: id, .connections] > 0 }) {
+        var filter = ConnectionFilter()
+        filter.service = id
+        filter.isInUse = true
+        while await link.scan(filter, .list(limit: 0)).contains(where: { $0.matched > 0 }) {
             try? await Task.sleep(for: .milliseconds(200))
         }
     }

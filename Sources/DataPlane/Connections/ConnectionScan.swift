@@ -16,14 +16,25 @@ public struct ConnectionFilter: Hashable, Sendable {
     /// Number of the worker that has it.
     public var worker: UInt16?
 
+    /// Leaves out those that are over: a FIN or RST was seen, and nothing for five seconds. They are
+    /// tracked on, for late segments, but nobody waits for them.
+    public var isInUse = false
+
+    /// Idle time after which a closing connection is over, in milliseconds.
+    private static let over: UInt32 = 5000
+
     /// Matches all connections.
     public init() {}
 
-    func matches(_ entry: ConnectionEntry) -> Bool {
-        entry.state != .free && service ?? entry.service == entry.service
-            && backend ?? entry.backend == entry.backend
-            && client ?? entry.key.source == entry.key.source
-            && state ?? entry.state == entry.state
+    func matches(_ entry: ConnectionEntry, at tick: Tick) -> Bool {
+        guard
+            entry.state != .free && service ?? entry.service == entry.service
+                && backend ?? entry.backend == entry.backend
+                && client ?? entry.key.source == entry.key.source
+                && state ?? entry.state == entry.state
+        else { return false }
+        let idle = tick.elapsed(since: Tick(milliseconds: entry.lastSeen))
+        return !(isInUse && entry.state.isReopenable && idle >= Self.over)
     }
 }
 
@@ -145,7 +156,7 @@ extension Pipeline {
         let end = min(connections.highWaterMark, cursor &+ Self.scanStep &+ 1)
         var index = cursor &+ 1
         while index < end {
-            if scan.filter.matches(connections[index]) {
+            if scan.filter.matches(connections[index], at: tick) {
                 scan.add(record(of: index, tick))
                 if scan.ends { self.end(index, for: .evictionsFlush, snapshot) }
             }

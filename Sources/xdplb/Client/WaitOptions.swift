@@ -31,7 +31,7 @@ struct Waiting {
     /// - Throws: ``CommandFailure`` when `seconds` are over.
     func run(_ seconds: Double, isJSON: Bool) throws {
         let began = ContinuousClock.now
-        let target = "/api/v1/connections/count?backend=\(backend.escapedForURL)"
+        let target = "/api/v1/connections/count?in_use=true&backend=\(backend.escapedForURL)"
         while true {
             let left = try client.get(ConnectionCountDocument.self, target).count
             let waited = (ContinuousClock.now - began).inSeconds
