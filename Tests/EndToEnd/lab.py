@@ -21,6 +21,10 @@ SINK = f"{VIP}:8080/tcp"
 BACKENDS = {"b1": "20.1.1.10", "b2": "20.1.1.20", "b3": "20.1.1.30", "b4": "20.1.1.40"}
 
 
+# Between two looks at a condition, in seconds.
+GLANCE = 0.02
+
+
 def wait_until(condition, what, seconds=15):
     """Repeats a condition until it is true; returns what it returned."""
     end = time.monotonic() + seconds
@@ -30,7 +34,7 @@ def wait_until(condition, what, seconds=15):
             return result
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
+        time.sleep(GLANCE)
 
 
 def backends(port, *names):
