@@ -15,6 +15,31 @@ def digest(path):
     return sha.hexdigest()
 
 
+# Answers datagrams with the backend's name, from the address that was asked.
+UDP_ECHO = """if True:
+    import select, socket, sys
+    sockets = []
+    for address in sys.argv[1:]:
+        sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        sockets[-1].bind((address, 5353))
+    while True:
+        for ready in select.select(sockets, [], [])[0]:
+            data, peer = ready.recvfrom(2048)
+            ready.sendto(sys.argv[2].encode(), peer)
+"""
+
+# Asks from as many sockets; a connected one hears nobody but the VIP.
+UDP_ASK = """if True:
+    import socket, sys
+    for number in range(int(sys.argv[2])):
+        asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        asking.settimeout(5)
+        asking.connect((sys.argv[1], 5353))
+        asking.send(b"who")
+        print(asking.recv(2048).decode())
+"""
+
+
 class Balancing:
     """The cases; subclasses say how many queues."""
 
@@ -152,6 +177,24 @@ class Balancing:
         self.assertEqual(digest(target), digest(self.lab.dir / "large"))
         self.assertIn("deleted", delete.communicate(timeout=30)[0])
         self.assertEqual(delete.returncode, 0)
+
+    def test_udp_datagrams_are_answered_from_the_vip_in_both_modes(self):
+        for node, address in BACKENDS.items():
+            self.lab.spawn(node, "python3", "-c", UDP_ECHO, VIP, address)
+            wait_until(lambda: self.lab.run(node, "ss", "-Hlun").stdout.count(":5353 ") == 2, f"{node} listens")
+        service = f"{VIP}:5353/udp"
+        for mode in ("snat", "dsr"):
+            self.lab.command("service", "update", "--vip", service, "--backends", backends(5353), "--mode", mode)
+            # A client's port that was used before would go on in the mode it began in.
+            self.lab.command("connections", "flush", "--all")
+            before = self.lab.json("service", "show", service)["service"]
+            answered = self.lab.run("client", "python3", "-c", UDP_ASK, VIP, "200").stdout.split()
+            after = self.lab.json("service", "show", service)["service"]
+            self.assertEqual(len(answered), 200)
+            self.assertEqual(len(set(answered)), 4, "all four backends answer")
+            self.assertEqual(after["packets_in"] - before["packets_in"], 200)
+            self.assertEqual(after["packets_out"] - before["packets_out"], 200 if mode == "snat" else 0)
+        self.lab.command("service", "delete", service)
 
     def test_disabling_a_backend_ends_its_connections_and_says_how_many(self):
         # Those of other tests would expire between counting and disabling.

@@ -16,8 +16,9 @@ public struct ConnectionFilter: Hashable, Sendable {
     /// Number of the worker that has it.
     public var worker: UInt16?
 
-    /// Leaves out those that are over: a FIN or RST was seen, and nothing for five seconds. They are
-    /// tracked on, for late segments, but nobody waits for them.
+    /// Leaves out those that are over: a FIN or RST was seen, and nothing for five seconds.
+    ///
+    /// They are tracked on, for late segments, but nobody waits for them.
     public var isInUse = false
 
     /// Idle time after which a closing connection is over, in milliseconds.
