@@ -6,6 +6,10 @@ struct ServiceRecord: BitwiseCopyable {
     var timeouts: ForwardingPlan.Timeouts
     var id: UInt16
     var mode: ForwardingMode
+    var affinity: ForwardingPlan.Affinity
+    var onNoBackend: ForwardingPlan.NoBackend
+    /// Whether only some clients are served.
+    var hasSourceRanges: Bool
     /// Range of its SNAT addresses in ``SNATTable/choices``.
     var firstSNATAddress: UInt16
     var snatAddressCount: UInt16
@@ -13,7 +17,10 @@ struct ServiceRecord: BitwiseCopyable {
     var exists: Bool
 }
 
-/// VIP, port and protocol → service, with open addressing; a port of 0 matches any.
+/// VIP, port and protocol → service.
+///
+/// One VIP with one port, which is the rule, is found in one probe. Prefixes of VIPs, ranges and
+/// any port have a list of rules for each VIP or prefix, the narrowest first.
 struct ServiceTable: ~Copyable {
     struct Slot: BitwiseCopyable {
         var vip: IPAddress
@@ -23,29 +30,76 @@ struct ServiceTable: ~Copyable {
         var service: UInt32
     }
 
+    struct Rule: BitwiseCopyable {
+        var firstPort: UInt16
+        var lastPort: UInt16
+        var service: UInt16
+        var transport: UInt8
+        /// Whether the next rule is of another VIP.
+        var isLast: Bool
+    }
+
     private let slots: OwnedTable<Slot>
-    private let hasWildcards: Bool
+    private let rules: OwnedTable<Rule>
+    /// VIP or prefix → index of its first rule.
+    private let vips: PrefixTable
+    private let hasPatterns: Bool
 
     init(_ plan: borrowing ForwardingPlan) {
         let keys = plan.services.flatMap { service in service.keys.map { ($0, service.id) } }
+        let exact = keys.filter { $0.0.isExact }
         let empty = Slot(vip: FiveTuple.zero.source, port: 0, service: 0)
-        slots = OwnedTable(repeating: empty, count: powerOfTwo(atLeast: keys.count * 4, floor: 4))
-        hasWildcards = keys.contains { $0.0.port == 0 }
+        slots = OwnedTable(repeating: empty, count: powerOfTwo(atLeast: exact.count * 4, floor: 4))
+        hasPatterns = exact.count < keys.count
         let table = slots.masked
-        for (key, id) in keys {
-            let port = UInt32(key.port) << 8 | UInt32(key.transport.rawValue)
-            var slot = Self.hash(key.vip, port)
+        for (key, id) in exact {
+            let port = UInt32(key.ports.lowerBound) << 8 | UInt32(key.transport.rawValue)
+            var slot = Self.hash(key.vips.network, port)
             while table[slot].service != 0 { slot &+= 1 }
-            table[slot] = Slot(vip: key.vip, port: port, service: UInt32(id) + 1)
+            table[slot] = Slot(vip: key.vips.network, port: port, service: UInt32(id) + 1)
         }
+
+        var rules: [Rule] = []
+        var vips: [PrefixTable.Entry] = []
+        for vip in plan.steeredVIPs {
+            vips.append(.init(prefix: vip.prefix, value: UInt32(rules.count)))
+            for (index, rule) in vip.rules.enumerated() {
+                rules.append(
+                    Rule(
+                        firstPort: rule.key.ports.lowerBound, lastPort: rule.key.ports.upperBound,
+                        service: rule.service, transport: rule.key.transport.rawValue,
+                        isLast: index == vip.rules.count - 1))
+            }
+        }
+        self.rules = OwnedTable(
+            rules, or: Rule(firstPort: 1, lastPort: 0, service: 0, transport: 0, isLast: true))
+        self.vips = PrefixTable(vips)
     }
 
     /// The number of the service a packet is for; `nil` when it is for none.
     @inline(__always)
     func service(for flow: FiveTuple) -> UInt16? {
-        let port = flow.servicePort
-        if let found = find(flow.destination, port) { return found }
-        return hasWildcards ? find(flow.destination, port & 0xff) : nil
+        if let found = find(flow.destination, flow.servicePort) { return found }
+        return hasPatterns ? rule(for: flow) : nil
+    }
+
+    /// Whether any service is offered at an address.
+    func isVIP(_ address: IPAddress) -> Bool { vips.find(address) != nil }
+
+    private func rule(for flow: FiveTuple) -> UInt16? {
+        guard let first = vips.find(flow.destination) else { return nil }
+        let port = flow.destinationPort
+        var index = Int(first)
+        while true {
+            let rule = rules.table[index]
+            if rule.transport == flow.transportNumber, rule.firstPort <= port,
+                port <= rule.lastPort
+            {
+                return rule.service
+            }
+            if rule.isLast { return nil }
+            index &+= 1
+        }
     }
 
     @inline(__always)
@@ -70,4 +124,9 @@ struct ServiceTable: ~Copyable {
             &* 0xd6e8_feb8_6659_fd93
         return Int(truncatingIfNeeded: mixed >> 32)
     }
+}
+
+extension ServiceKey {
+    /// Whether one VIP and one port match.
+    var isExact: Bool { ports.count == 1 && vips.length == vips.family.bitCount }
 }

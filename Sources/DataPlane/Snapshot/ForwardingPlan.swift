@@ -24,7 +24,8 @@ public struct ForwardingPlan: Sendable {
     /// Who sends replies to SNAT addresses: backends that have, or may still have, connections of
     /// `snat`.
     ///
-    /// What comes from others is the kernel's.
+    /// What comes from others is the kernel's. Port 0 stands for any: of a backend that keeps the
+    /// ports of a range.
     public var snatSources: Set<SteeringEndpoint> = []
     /// Workers that divide the SNAT ports.
     public var workerCount = 1
@@ -34,6 +35,14 @@ public struct ForwardingPlan: Sendable {
     public var nextHops: [NextHop] = []
     /// Whether a `dsr` flow without a table entry is forwarded by Maglev alone.
     public var forwardsStatelessly = true
+    /// Whether fragments follow the first one of their datagram; otherwise they are dropped whole.
+    public var tracksFragments = true
+    /// New connections a second that one source may have on each worker; `nil` is no bound.
+    ///
+    /// Above it `dsr` goes by Maglev alone and `snat` drops.
+    public var newPerSource: UInt32?
+    /// What the load balancer says itself.
+    public var icmp = ICMP()
 
     /// A plan without services.
     public init(link: Link, hashKey: HashKey) {
@@ -47,14 +56,23 @@ public struct ForwardingPlan: Sendable {
         public var mac: MACAddress
         /// Largest IP packet it carries, in bytes.
         public var mtu: Int
-        /// Its IPv4 address: the outer source of `dsr`.
+        /// Its IPv4 address: the outer source of `dsr` towards backends of that family.
         public var ipv4: IPAddress?
+        /// Its IPv6 address, likewise.
+        public var ipv6: IPAddress?
+        /// The VLAN that every frame carries (802.1Q), 1–4094; `nil` means that none does.
+        public var vlan: UInt16?
 
         /// A link of its parts.
-        public init(mac: MACAddress, mtu: Int, ipv4: IPAddress?) {
+        public init(
+            mac: MACAddress, mtu: Int, ipv4: IPAddress?, ipv6: IPAddress? = nil,
+            vlan: UInt16? = nil
+        ) {
             self.mac = mac
             self.mtu = mtu
             self.ipv4 = ipv4
+            self.ipv6 = ipv6
+            self.vlan = vlan
         }
     }
 
@@ -62,13 +80,51 @@ public struct ForwardingPlan: Sendable {
     public struct Encapsulation: Hashable, Sendable {
         /// Prefix the outer source is hashed over; `nil` means the interface's address.
         public var ipv4SourcePrefix: IPPrefix?
+        /// The same towards backends with an IPv6 address.
+        public var ipv6SourcePrefix: IPPrefix?
         /// Time to live of the outer header.
         public var timeToLive: UInt8 = 64
         /// Fixed DSCP; `nil` copies the inner one.
         public var dscp: UInt8?
+        /// Whether the sender of a packet that does not fit is told the size that would.
+        public var repliesTooBig = true
+        /// Whether the MSS of a SYN is lowered to what fits the tunnel.
+        public var clampsMSS = false
 
         /// The defaults.
         public init() {}
+    }
+
+    /// What the load balancer says itself.
+    public struct ICMP: Hashable, Sendable {
+        /// Whether echo requests to a VIP are answered; if not, the kernel gets them.
+        public var answersEcho = true
+        /// Most error messages a second, over all workers.
+        public var errorsPerSecond: UInt32 = 1000
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// What chooses the backend of a new flow.
+    public enum Affinity: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
+        /// Addresses, ports and protocol.
+        case fiveTuple
+        /// The client's address alone.
+        case clientAddress
+        /// The destination port alone.
+        case destinationPort
+        /// The connection ID of QUIC (RFC 9000 §5.1), which outlives a change of the client's
+        /// address; the five-tuple for datagrams that have none.
+        case quicConnectionID
+    }
+
+    /// What becomes of a packet when no backend is eligible.
+    public enum NoBackend: UInt8, Hashable, Sendable, CaseIterable, BitwiseCopyable {
+        /// Dropped.
+        case drop
+        /// Answered with a RST, or ICMP port unreachable for UDP.
+        case reject
     }
 
     /// A service: keys that share a policy and a Maglev table.
@@ -83,8 +139,14 @@ public struct ForwardingPlan: Sendable {
         public var maglev: MaglevTable
         /// Idle timeouts in milliseconds.
         public var timeouts = Timeouts()
-        /// Numbers of the addresses that `snat` uses.
+        /// Numbers of the addresses that `snat` uses, of both families.
         public var snatAddresses: [UInt16]
+        /// What chooses the backend of a new flow.
+        public var affinity = Affinity.fiveTuple
+        /// What happens when nobody is eligible.
+        public var onNoBackend = NoBackend.drop
+        /// Clients that are served; empty means all.
+        public var sourceRanges: [IPPrefix] = []
 
         /// A service of its parts.
         public init(
@@ -187,14 +249,6 @@ public struct ForwardingPlan: Sendable {
             self.port = port
             self.transport = transport
         }
-    }
-
-    /// Destinations of packets from clients.
-    public var steeredServices: Set<SteeringEndpoint> {
-        Set(
-            services.flatMap(\.keys).map {
-                SteeringEndpoint(address: $0.vip, port: $0.port, transport: $0.transport)
-            })
     }
 
     /// A route of the kernel's table.

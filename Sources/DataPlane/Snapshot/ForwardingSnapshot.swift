@@ -15,8 +15,16 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
     let backends: OwnedTable<BackendRecord>
     let snat: SNATTable
     let snatSources: EndpointSet
+    /// Addresses that packets are tunnelled to.
+    let tunnelEnds: PrefixTable
+    /// Clients that are served; the scope is the number of the service.
+    let sourceRanges: PrefixTable
     let nextHops: NextHopTable
     let forwardsStatelessly: Bool
+    let tracksFragments: Bool
+    let newPerSource: UInt32?
+    let icmp: ForwardingPlan.ICMP
+    let workerCount: Int
     private let maglevTables: [MaglevTable]
 
     /// Lays a plan out.
@@ -27,21 +35,34 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
         serviceTable = ServiceTable(plan)
         snat = SNATTable(plan)
         snatSources = EndpointSet(plan.snatSources)
+        tunnelEnds = PrefixTable(
+            Set(plan.backends.map(\.address)).map { .init(prefix: IPPrefix($0), value: 0) })
+        sourceRanges = PrefixTable(
+            plan.services.flatMap { service in
+                service.sourceRanges.map { .init(prefix: $0, scope: service.id, value: 0) }
+            })
         nextHops = NextHopTable(plan)
         forwardsStatelessly = plan.forwardsStatelessly
+        tracksFragments = plan.tracksFragments
+        newPerSource = plan.newPerSource
+        icmp = plan.icmp
+        workerCount = plan.workerCount
         maglevTables = plan.services.map(\.maglev)
 
         let empty = MaglevTable(members: [], size: 251, key: plan.hashKey)
         let none = ServiceRecord(
-            maglev: empty.slots, timeouts: .init(), id: 0, mode: .dsr, firstSNATAddress: 0,
-            snatAddressCount: 0, exists: false)
+            maglev: empty.slots, timeouts: .init(), id: 0, mode: .dsr, affinity: .fiveTuple,
+            onNoBackend: .drop, hasSourceRanges: false, firstSNATAddress: 0, snatAddressCount: 0,
+            exists: false)
         services = OwnedTable(
             repeating: none, count: (plan.services.map { Int($0.id) }.max() ?? -1) + 1)
         var firstSNATAddress = 0
         for service in plan.services {
             services.table[Int(service.id)] = ServiceRecord(
                 maglev: service.maglev.slots, timeouts: service.timeouts, id: service.id,
-                mode: service.mode, firstSNATAddress: UInt16(firstSNATAddress),
+                mode: service.mode, affinity: service.affinity, onNoBackend: service.onNoBackend,
+                hasSourceRanges: !service.sourceRanges.isEmpty,
+                firstSNATAddress: UInt16(firstSNATAddress),
                 snatAddressCount: UInt16(service.snatAddresses.count), exists: true)
             firstSNATAddress += service.snatAddresses.count
         }
@@ -62,38 +83,5 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
     func service(_ id: UInt16) -> ServiceRecord? {
         guard Int(id) < services.table.count, services.table[Int(id)].exists else { return nil }
         return services.table[Int(id)]
-    }
-}
-
-/// What every frame that leaves has in common.
-struct LinkRecord: BitwiseCopyable {
-    var mac: MACAddress
-    /// Largest IP packet in bytes.
-    var mtu: Int
-    /// Outer source of `dsr`: all of it, or the network part when it is hashed.
-    var outerSource: UInt32
-    /// Bits of the outer source that are taken from the flow hash.
-    var outerSourceHashMask: UInt32
-    var outerTimeToLive: UInt8
-    /// DSCP and ECN of the inner header that are copied out.
-    var typeOfServiceMask: UInt8
-    /// DSCP that is set instead.
-    var typeOfServiceBits: UInt8
-
-    init(_ plan: borrowing ForwardingPlan) {
-        mac = plan.link.mac
-        mtu = plan.link.mtu
-        outerTimeToLive = plan.encapsulation.timeToLive
-        if let prefix = plan.encapsulation.ipv4SourcePrefix {
-            outerSource = prefix.network.lowWord
-            outerSourceHashMask =
-                prefix.length == 0 ? .max : ~(UInt32.max << (32 - UInt32(prefix.length)))
-        } else {
-            outerSource = plan.link.ipv4?.lowWord ?? 0
-            outerSourceHashMask = 0
-        }
-        // ECN is always copied: RFC 6040 §4.1, normal mode.
-        typeOfServiceMask = plan.encapsulation.dscp == nil ? 0xff : 0x03
-        typeOfServiceBits = (plan.encapsulation.dscp ?? 0) << 2
     }
 }
