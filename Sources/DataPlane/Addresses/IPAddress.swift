@@ -55,6 +55,10 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
         high == 0 && low >> 32 == 0xffff ? .ipv4 : .ipv6
     }
 
+    /// Whether the family is IPv4.
+    @inline(__always)
+    var isIPv4: Bool { high == 0 && low >> 32 == 0xffff }
+
     /// The address as IPv4; `nil` when it is an IPv6 one.
     public var ipv4: IPv4Address? {
         family == .ipv4 ? IPv4Address(UInt32(truncatingIfNeeded: low)) : nil

@@ -32,6 +32,10 @@ public enum Counter: Int, CaseIterable, Sendable {
     case handedOff
     /// Frames lost because that worker's ring was full.
     case handOffFull
+    /// Echo requests that were answered.
+    case echoReplies
+    /// ICMP errors and RSTs that the load balancer sent; what caused them counts as dropped.
+    case refusals
     /// Frames kept until their next hop was resolved.
     case waiting
     /// Of these, the ones sent.

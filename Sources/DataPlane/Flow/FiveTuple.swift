@@ -41,6 +41,10 @@ public struct FiveTuple: Hashable, Sendable, BitwiseCopyable {
     @inline(__always)
     public var destinationPort: UInt16 { UInt16(truncatingIfNeeded: tail >> 8) }
 
+    /// Both ports in one word, source in the upper half.
+    @inline(__always)
+    var ports: UInt32 { UInt32(truncatingIfNeeded: tail >> 8) }
+
     /// The protocol's number.
     @inline(__always)
     public var transportNumber: UInt8 { UInt8(truncatingIfNeeded: tail) }

@@ -26,6 +26,8 @@ public struct Batch: ~Copyable {
     private var requestedCount = 0
     /// Frames whose verdict is a hand-off.
     public internal(set) var handOffCount = 0
+    /// Of the frames, the last ones that other workers received.
+    public private(set) var handedOverCount = 0
     /// Bytes of the outgoing frames.
     public private(set) var outgoingByteCount: UInt64 = 0
 
@@ -60,10 +62,13 @@ public struct Batch: ~Copyable {
 
     /// Starts a batch of the first `count` frames of ``receiveBuffer``.
     ///
-    /// - Precondition: `count` is within ``capacity``.
-    public mutating func begin(count: Int) {
+    /// - Parameters:
+    ///   - count: Frames, within ``capacity``.
+    ///   - handedOver: How many of them, at the end, another worker received and handed over.
+    public mutating func begin(count: Int, handedOver: Int = 0) {
         precondition((0...Self.capacity).contains(count))
         self.count = count
+        handedOverCount = handedOver
         outgoingCount = 0
         outgoingByteCount = 0
         discardedCount = 0
@@ -90,6 +95,15 @@ public struct Batch: ~Copyable {
     ///
     /// - Precondition: `index < count`.
     public func verdict(at index: Int) -> Verdict { self[index].verdict }
+
+    /// The service and the backend that a verdict came from, by number, as far as there were any.
+    ///
+    /// - Precondition: `index < count`.
+    public func decision(at index: Int) -> (service: UInt16?, backend: UInt16?) {
+        let state = self[index]
+        guard state.backend != MaglevTable.nobody else { return (nil, nil) }
+        return (state.service, state.backend)
+    }
 
     /// The descriptor of a frame as it was received, or as it was rewritten.
     ///
@@ -124,6 +138,16 @@ public struct Batch: ~Copyable {
     mutating func setDescriptor(at index: Int, address: UInt64, length: UInt32) {
         unsafe received[index & (Self.capacity - 1)] = xdp_desc(
             addr: address, len: length, options: 0)
+    }
+
+    /// Whether another worker received the frame.
+    @inline(__always)
+    func isHandedOver(_ index: Int) -> Bool { index >= count &- handedOverCount }
+
+    @inline(__always)
+    mutating func handOff(_ index: Int, to worker: Int) {
+        self[index].verdict = .handOff(worker: UInt8(truncatingIfNeeded: worker))
+        handOffCount &+= 1
     }
 
     @inline(__always)
@@ -176,6 +200,8 @@ struct PacketState: BitwiseCopyable {
         case fromClient
         /// From a backend to a SNAT address.
         case fromBackend
+        /// ICMP, or part of a larger packet: whose it is must be found out first.
+        case special
     }
 
     var flow = FiveTuple.zero
@@ -183,6 +209,8 @@ struct PacketState: BitwiseCopyable {
     var hash: UInt64 = 0
     /// Number of the service; of a reply, not known before its connection is.
     var service: UInt16 = 0
+    /// Number of the backend it goes to or comes from, once that is known.
+    var backend = MaglevTable.nobody
     /// The entry that may be its connection's; 0 when there is none.
     var candidate: UInt32 = 0
     var direction = Direction.fromClient

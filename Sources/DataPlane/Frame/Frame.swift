@@ -44,6 +44,14 @@ struct Frame {
         return unsafe Frame(start: start, length: length, headroom: headroom)
     }
 
+    /// The same packet without its first `count` bytes; `nil` when it has fewer.
+    @inline(__always)
+    func dropping(first count: Int) -> Frame? {
+        guard count >= 0, count <= length else { return nil }
+        return unsafe Frame(
+            start: start + count, length: length &- count, headroom: headroom &+ count)
+    }
+
     /// The bytes, for tests and for printing.
     var contents: UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(start: start, count: length)

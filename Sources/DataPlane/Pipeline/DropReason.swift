@@ -40,6 +40,15 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
     /// The TX ring had no room, or the ring to the worker that owns the connection.
     case txFull
 
+    /// Whether the sender may be told.
+    @inline(__always)
+    var mayBeAnswered: Bool {
+        switch self {
+        case .tooBig, .ttlExpired, .noBackend: true
+        default: false
+        }
+    }
+
     /// The word for it in metrics and output.
     public var token: String {
         switch self {

@@ -26,7 +26,8 @@ extension Pipeline {
         _ backend: BackendRecord, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) throws(DropReason) {
         guard let state = initialState(of: packet),
-            state != .opening || openingCount < openingBudget
+            state != .opening || openingCount < openingBudget,
+            isWithinBound(packet.flow.source, snapshot, tick)
         else { return }
         let entry = ConnectionEntry(
             key: packet.flow, service: service.id, backend: backendID,
@@ -50,7 +51,8 @@ extension Pipeline {
     /// Admits a new `snat` connection: an entry, and a port of its own.
     ///
     /// - Throws: `no_connection` for TCP that does not begin with a SYN, `snat_exhausted` when
-    ///   every port towards the backend is in use, `connection_table_full`.
+    ///   every port towards the backend is in use, `connection_table_full`, `rate_limited` when
+    ///   the client has begun too many.
     mutating func admit(
         _ packet: PacketState, _ service: ServiceRecord, _ backendID: UInt16,
         _ backend: BackendRecord, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
@@ -58,6 +60,7 @@ extension Pipeline {
         guard let state = initialState(of: packet), state != .established else {
             throw .noConnection
         }
+        guard isWithinBound(packet.flow.source, snapshot, tick) else { throw .rateLimited }
         let isUDP = state == .datagram
         guard
             let port = takePort(packet.flow, service, backend, isUDP: isUDP, snapshot)
@@ -76,6 +79,16 @@ extension Pipeline {
             throw .connectionTableFull
         }
         return index
+    }
+
+    @inline(__always)
+    private mutating func isWithinBound(
+        _ source: IPAddress, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) -> Bool {
+        guard let rate = snapshot.newPerSource else { return true }
+        let client = FiveTuple(
+            source: source, destination: FiveTuple.zero.source, ports: 0, transport: 0)
+        return sources.admit(source, snapshot.flowHash.hash(client), rate: rate, at: tick)
     }
 
     /// Puts an entry into the table, at the cost of a transitory one if it must be; 0 when that is
@@ -202,6 +215,7 @@ extension Pipeline {
         let first = Int(service.firstSNATAddress)
         for choice in first..<first + Int(service.snatAddressCount) {
             let record = snapshot.snat.record(snapshot.snat.choices[choice])
+            guard record.address.isIPv4 == backend.address.isIPv4 else { continue }
             let slice = record.slice(of: worker)
             let own = record.index(of: flow.sourcePort).flatMap {
                 slice.contains($0) ? Int($0 - slice.lowerBound) : nil
@@ -223,12 +237,26 @@ extension Pipeline {
         _ flow: FiveTuple, _ service: ServiceRecord, _ backend: BackendRecord, isUDP: Bool,
         _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) -> TakenPort? {
-        guard !isUDP, service.snatAddressCount > 0, backend.portSpace != BackendRecord.noPortSpace
-        else { return nil }
-        let record = snapshot.snat.record(
-            snapshot.snat.choices[Int(service.firstSNATAddress)])
+        guard !isUDP, backend.portSpace != BackendRecord.noPortSpace else { return nil }
+        let first = Int(service.firstSNATAddress)
+        for choice in first..<first + Int(service.snatAddressCount) {
+            let record = snapshot.snat.record(snapshot.snat.choices[choice])
+            guard record.address.isIPv4 == backend.address.isIPv4,
+                reclaim(on: record, flow, backend, snapshot, tick)
+            else { continue }
+            return takePort(flow, service, backend, isUDP: isUDP, snapshot)
+        }
+        return nil
+    }
+
+    /// Ends a closed connection that has a port of this address towards the backend; `false` when
+    /// none was found that may end.
+    private mutating func reclaim(
+        on record: SNATAddressRecord, _ flow: FiveTuple, _ backend: BackendRecord,
+        _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) -> Bool {
         let slice = record.slice(of: worker)
-        guard !slice.isEmpty else { return nil }
+        guard !slice.isEmpty else { return false }
         let serverPort = backend.port == 0 ? flow.destinationPort : backend.port
         let start = UInt32(flow.sourcePort) % UInt32(slice.count)
         for step in 0..<UInt32(min(Self.reclaimSample, slice.count)) {
@@ -247,9 +275,9 @@ extension Pipeline {
                     >= record.reuseAfter
             else { continue }
             end(index, for: .evictionsClosed, snapshot)
-            return takePort(flow, service, backend, isUDP: isUDP, snapshot)
+            return true
         }
-        return nil
+        return false
     }
 
     private func freePort(

@@ -11,12 +11,21 @@ extension Pipeline {
         let bytes = UInt64(batch[index].layout.packetLength)
         counters.add(1, to: .packetsIn, ofService: service.id)
         counters.add(bytes, to: .bytesIn, ofService: service.id)
+        if service.hasSourceRanges {
+            guard snapshot.sourceRanges.find(batch[index].flow.source, scope: service.id) != nil
+            else { throw .policy }
+        }
+        let named =
+            service.affinity == .quicConnectionID
+            ? namedBackend(batch, index, service, snapshot) : nil
 
         if let entry = trackedConnection(of: batch[index], snapshot, tick) {
             counters.add(1, to: .lookupHits)
-            let backendID = connections[entry].backend
+            let isTranslated = connections[entry].mode == .snat
+            let backendID = (isTranslated ? nil : named) ?? connections[entry].backend
+            batch[index].backend = backendID
             countBackend(backendID, bytes)
-            if connections[entry].mode == .snat {
+            if isTranslated {
                 try translateToBackend(&batch, index, entry, snapshot, tick)
             } else {
                 try encapsulate(&batch, index, snapshot.backend(backendID), snapshot, tick)
@@ -25,11 +34,18 @@ extension Pipeline {
         }
 
         counters.add(1, to: .lookupMisses)
-        let backendID = service.maglev.backend(for: batch[index].hash.slotWord)
+        guard isForeign(batch[index].flow.source, snapshot) else { throw .badSource }
+        let backendID =
+            named
+            ?? service.maglev.backend(
+                for: selectionWord(batch[index], service, snapshot))
         guard backendID != MaglevTable.nobody else { throw .noBackend }
         let backend = snapshot.backend(backendID)
+        batch[index].backend = backendID
         switch service.mode {
         case .dsr:
+            // A server that is a client of the VIP reaches itself without us.
+            guard backend.address != batch[index].flow.source else { throw .badSource }
             try track(batch[index], service, backendID, backend, snapshot, tick)
             countBackend(backendID, bytes)
             try encapsulate(&batch, index, backend, snapshot, tick)
@@ -65,13 +81,15 @@ extension Pipeline {
         touch(entry, tick)
 
         let service = connections[entry].service
+        batch[index].service = service
+        batch[index].backend = connections[entry].backend
         counters.add(1, to: .packetsOut, ofService: service)
         counters.add(UInt64(batch[index].layout.packetLength), to: .bytesOut, ofService: service)
 
         let key = connections[entry].key
         let rewrite = SNATRewrite(
-            source: key.destination.lowWord, sourcePort: key.destinationPort,
-            destination: key.source.lowWord, destinationPort: key.sourcePort)
+            source: key.destination, sourcePort: key.destinationPort,
+            destination: key.source, destinationPort: key.sourcePort)
         try translate(&batch, index, rewrite, snapshot)
         try deliver(&batch, index, to: snapshot.nextHops.hop(towards: key.source), snapshot, tick)
     }
@@ -81,7 +99,7 @@ extension Pipeline {
     /// The entry of the packet's connection, followed by the packet; `nil` when there is none, or
     /// when the one there was has ended.
     @inline(__always)
-    private mutating func trackedConnection(
+    mutating func trackedConnection(
         of packet: PacketState, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) -> UInt32? {
         let flow = packet.flow
@@ -110,12 +128,12 @@ extension Pipeline {
     }
 
     @inline(__always)
-    private func isForward(_ flow: FiveTuple, to entry: UInt32) -> Bool {
+    func isForward(_ flow: FiveTuple, to entry: UInt32) -> Bool {
         FiveTuple.same(connections[entry].key, flow) && connections[entry].state != .free
     }
 
     @inline(__always)
-    private func isReply(
+    func isReply(
         _ flow: FiveTuple, to entry: UInt32, _ snapshot: borrowing ForwardingSnapshot
     ) -> Bool {
         connections[entry].state != .free && connections[entry].mode == .snat
@@ -124,7 +142,7 @@ extension Pipeline {
     }
 
     @inline(__always)
-    private func admitsTracked(_ entry: UInt32, _ snapshot: borrowing ForwardingSnapshot) -> Bool {
+    func admitsTracked(_ entry: UInt32, _ snapshot: borrowing ForwardingSnapshot) -> Bool {
         let backend = snapshot.backend(connections[entry].backend)
         return backend.admits != .nothing && backend.epoch == connections[entry].backendEpoch
     }
@@ -144,7 +162,7 @@ extension Pipeline {
     // MARK: Rewriting
 
     @inline(__always)
-    private mutating func encapsulate(
+    mutating func encapsulate(
         _ batch: inout Batch, _ index: Int, _ backend: BackendRecord,
         _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) throws(DropReason) {
@@ -153,35 +171,36 @@ extension Pipeline {
             throw .malformed
         }
         identification &+= 1
-        let hashed =
-            UInt32(truncatingIfNeeded: batch[index].hash) & snapshot.link.outerSourceHashMask
-        let outer = IPIPEncapsulation.Outer(
-            source: snapshot.link.outerSource | hashed, destination: backend.address.lowWord,
-            identification: identification)
-        let grown = try IPIPEncapsulation.encapsulate(
+        let overhead = Encapsulation.overhead(towards: backend.address)
+        if snapshot.link.clampsMSS, batch[index].layout.tcpFlags.contains(.syn) {
+            clampMSS(of: frame, batch[index].layout, overhead, snapshot)
+        }
+        let outer = Encapsulation.Outer(
+            destination: backend.address, hash: batch[index].hash, identification: identification)
+        let grown = try Encapsulation.encapsulate(
             frame, batch[index].layout, outer, on: snapshot.link)
         batch.setDescriptor(
-            at: index, address: address &- UInt64(IPIPEncapsulation.overhead),
+            at: index, address: address &- UInt64(overhead),
             length: UInt32(truncatingIfNeeded: grown.length))
         try deliver(&batch, index, to: nextHop(of: backend, snapshot), snapshot, tick)
     }
 
     @inline(__always)
-    private mutating func translateToBackend(
+    mutating func translateToBackend(
         _ batch: inout Batch, _ index: Int, _ entry: UInt32,
         _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) throws(DropReason) {
         let reply = replyFlow(of: entry, snapshot)
         let rewrite = SNATRewrite(
-            source: reply.destination.lowWord, sourcePort: reply.destinationPort,
-            destination: reply.source.lowWord, destinationPort: reply.sourcePort)
+            source: reply.destination, sourcePort: reply.destinationPort,
+            destination: reply.source, destinationPort: reply.sourcePort)
         try translate(&batch, index, rewrite, snapshot)
         let backend = snapshot.backend(connections[entry].backend)
         try deliver(&batch, index, to: nextHop(of: backend, snapshot), snapshot, tick)
     }
 
     @inline(__always)
-    private func translate(
+    func translate(
         _ batch: inout Batch, _ index: Int, _ rewrite: SNATRewrite,
         _ snapshot: borrowing ForwardingSnapshot
     ) throws(DropReason) {
@@ -197,7 +216,7 @@ extension Pipeline {
     }
 
     @inline(__always)
-    private func nextHop(
+    func nextHop(
         of backend: BackendRecord, _ snapshot: borrowing ForwardingSnapshot
     ) -> NextHop {
         guard backend.nextHop != BackendRecord.noNextHop else { return .noRoute }

@@ -14,7 +14,12 @@ public struct Pipeline: ~Copyable {
     let counters: CounterPage
     var connections: ConnectionTable
     var ports: SNATPorts
+    var fragments = FragmentTable()
+    var sources = SourceLimiter()
     var waiting = WaitingFrames()
+    /// Bounds on echo replies, and on errors and RSTs.
+    var echoBucket = TokenBucket()
+    var errorBucket = TokenBucket()
 
     /// Entries whose handshake is not complete.
     var openingCount = 0
@@ -78,9 +83,10 @@ public struct Pipeline: ~Copyable {
                 switch batch[index].direction {
                 case .fromClient: try forwardToBackend(&batch, index, snapshot, tick)
                 case .fromBackend: try forwardToClient(&batch, index, snapshot, tick)
+                case .special: try handleSpecial(&batch, index, snapshot, tick)
                 }
             } catch {
-                drop(&batch, index, for: error)
+                refuse(&batch, index, for: error, snapshot, tick)
             }
         }
     }
@@ -96,9 +102,14 @@ public struct Pipeline: ~Copyable {
         guard
             let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
         else { throw .malformed }
-        let parsed = try FlowParser.parse(frame)
+        let parsed = try FlowParser.parse(frame, on: snapshot.link)
         batch[index].flow = parsed.flow
         batch[index].layout = parsed.layout
+        batch[index].backend = MaglevTable.nobody
+        guard parsed.layout.kind == .whole else {
+            batch[index].direction = .special
+            return
+        }
         if let service = snapshot.serviceTable.service(for: parsed.flow) {
             batch[index].service = service
             batch[index].direction = .fromClient
@@ -108,8 +119,7 @@ public struct Pipeline: ~Copyable {
             else { throw .noService }
             let owner = address.owner(ofIndex: port)
             guard owner == worker else {
-                batch[index].verdict = .handOff(worker: UInt8(truncatingIfNeeded: owner))
-                batch.handOffCount &+= 1
+                batch.handOff(index, to: owner)
                 return
             }
             batch[index].direction = .fromBackend
@@ -126,6 +136,7 @@ public struct Pipeline: ~Copyable {
     private func lookUp(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
     ) {
+        guard batch[index].direction != .special else { return }
         let hash = batch[index].hash
         let candidate = connections.candidate(hash)
         batch[index].candidate = candidate
@@ -134,6 +145,19 @@ public struct Pipeline: ~Copyable {
         } else if batch[index].direction == .fromClient {
             connections.prefetchFree()
             snapshot.service(batch[index].service)?.maglev.prefetch(for: hash.slotWord)
+        }
+    }
+
+    /// Drops a frame, or puts in its place what its sender is to be told.
+    @inline(__always)
+    private mutating func refuse(
+        _ batch: inout Batch, _ index: Int, for reason: DropReason,
+        _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) {
+        if reason.mayBeAnswered, answer(&batch, index, reason, snapshot, tick) {
+            counters.add(reason)
+        } else {
+            drop(&batch, index, for: reason)
         }
     }
 

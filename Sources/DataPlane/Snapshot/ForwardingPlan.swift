@@ -145,6 +145,8 @@ public struct ForwardingPlan: Sendable {
         public var affinity = Affinity.fiveTuple
         /// What happens when nobody is eligible.
         public var onNoBackend = NoBackend.drop
+        /// Numbers of its backends, also of those that get no new connections.
+        public var backends: [UInt16] = []
         /// Clients that are served; empty means all.
         public var sourceRanges: [IPPrefix] = []
 

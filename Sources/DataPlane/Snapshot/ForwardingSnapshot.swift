@@ -15,11 +15,15 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
     let backends: OwnedTable<BackendRecord>
     let snat: SNATTable
     let snatSources: EndpointSet
+    /// Their addresses.
+    let snatHosts: PrefixTable
     /// Addresses that packets are tunnelled to.
     let tunnelEnds: PrefixTable
     /// Clients that are served; the scope is the number of the service.
     let sourceRanges: PrefixTable
     let nextHops: NextHopTable
+    /// Backends by the number that QUIC connection IDs name; the scope is the service's.
+    let quicServers: PrefixTable
     let forwardsStatelessly: Bool
     let tracksFragments: Bool
     let newPerSource: UInt32?
@@ -35,6 +39,8 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
         serviceTable = ServiceTable(plan)
         snat = SNATTable(plan)
         snatSources = EndpointSet(plan.snatSources)
+        snatHosts = PrefixTable(
+            Set(plan.snatSources.map(\.address)).map { .init(prefix: IPPrefix($0), value: 0) })
         tunnelEnds = PrefixTable(
             Set(plan.backends.map(\.address)).map { .init(prefix: IPPrefix($0), value: 0) })
         sourceRanges = PrefixTable(
@@ -42,6 +48,7 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
                 service.sourceRanges.map { .init(prefix: $0, scope: service.id, value: 0) }
             })
         nextHops = NextHopTable(plan)
+        quicServers = PrefixTable(Self.quicServers(plan))
         forwardsStatelessly = plan.forwardsStatelessly
         tracksFragments = plan.tracksFragments
         newPerSource = plan.newPerSource
@@ -70,6 +77,23 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
         backends = OwnedTable(
             repeating: .none, count: (plan.backends.map { Int($0.id) }.max() ?? -1) + 1)
         for backend in plan.backends { backends.table[Int(backend.id)] = BackendRecord(backend) }
+    }
+
+    private static func quicServers(_ plan: borrowing ForwardingPlan) -> [PrefixTable.Entry] {
+        let addresses = Dictionary(
+            plan.backends.map { ($0.id, $0.address) }, uniquingKeysWith: { first, _ in first })
+        var entries: [PrefixTable.Entry] = []
+        for service in plan.services where service.affinity == .quicConnectionID {
+            for id in service.backends {
+                guard let address = addresses[id] else { continue }
+                let number = UInt64(QUICConnectionID.number(of: address))
+                entries.append(
+                    .init(
+                        prefix: IPPrefix(IPAddress(high: 0, low: number)), scope: service.id,
+                        value: UInt32(id)))
+            }
+        }
+        return entries
     }
 
     /// The backend of that number; one that admits nothing when there is none.

@@ -23,9 +23,57 @@ struct InternetChecksum: Equatable, Sendable {
         mutating func replace(_ old: UInt32, with new: UInt32) {
             sum &+= (~old >> 16) &+ (~old & 0xffff) &+ (new >> 16) &+ (new & 0xffff)
         }
+
+        /// Accounts for an IPv6 address changing.
+        @inline(__always)
+        mutating func replace(_ old: IPAddress, with new: IPAddress) {
+            sum &+=
+                InternetChecksum.wordSum(~old.high) &+ InternetChecksum.wordSum(~old.low)
+                &+ InternetChecksum.wordSum(new.high) &+ InternetChecksum.wordSum(new.low)
+        }
     }
 
     let value: UInt16
+
+    /// The words of `count` bytes from `offset` added up, an odd last byte as if a 0 followed;
+    /// `nil` when the frame has fewer.
+    ///
+    /// - Parameter initial: What is added to: a pseudo header, or words before these.
+    static func sum(
+        of frame: Frame, at offset: Int, count: Int, adding initial: UInt32 = 0
+    ) -> UInt32? {
+        guard let bytes = frame.bytes(at: offset, count: count) else { return nil }
+        // 64 bits never overflow over a frame; folded once at the end.
+        var sum = UInt64(initial)
+        var position = 0
+        while position &+ 4 <= count {
+            sum &+= UInt64(bytes.load(position, as: UInt32.self))
+            position &+= 4
+        }
+        if position &+ 2 <= count {
+            sum &+= UInt64(bytes.load(position, as: UInt16.self))
+            position &+= 2
+        }
+        if position < count { sum &+= UInt64(bytes.load(position, as: UInt8.self)) << 8 }
+        let once = (sum & 0xffff) &+ (sum >> 16 & 0xffff) &+ (sum >> 32)
+        return UInt32(truncatingIfNeeded: once & 0xffff) &+ UInt32(truncatingIfNeeded: once >> 16)
+    }
+
+    /// The sum of the pseudo header of RFC 8200 §8.1.
+    static func pseudoHeaderSum(
+        _ source: IPAddress, _ destination: IPAddress, length: Int, transport: UInt8
+    ) -> UInt32 {
+        UInt32(transport) &+ UInt32(truncatingIfNeeded: length)
+            &+ wordSum(source.high) &+ wordSum(source.low)
+            &+ wordSum(destination.high) &+ wordSum(destination.low)
+    }
+
+    @inline(__always)
+    private static func wordSum(_ half: UInt64) -> UInt32 {
+        UInt32(truncatingIfNeeded: half >> 48) &+ UInt32(truncatingIfNeeded: half >> 32 & 0xffff)
+            &+ UInt32(truncatingIfNeeded: half >> 16 & 0xffff)
+            &+ UInt32(truncatingIfNeeded: half & 0xffff)
+    }
 
     @inline(__always)
     init(_ value: UInt16) { self.value = value }
@@ -45,7 +93,7 @@ struct InternetChecksum: Equatable, Sendable {
 
     /// Adds the carries back in until 16 bits are left.
     @inline(__always)
-    private static func fold(_ sum: UInt32) -> UInt16 {
+    static func fold(_ sum: UInt32) -> UInt16 {
         let once = (sum & 0xffff) &+ (sum >> 16)
         return UInt16(truncatingIfNeeded: (once & 0xffff) &+ (once >> 16))
     }

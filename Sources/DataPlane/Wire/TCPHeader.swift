@@ -28,8 +28,11 @@ struct TCPHeader {
     private enum Offset {
         static let sourcePort = 0
         static let destinationPort = 2
+        static let sequence = 4
+        static let acknowledgement = 8
         static let dataOffset = 12
         static let flags = 13
+        static let window = 14
         static let checksum = 16
     }
 
@@ -60,5 +63,20 @@ struct TCPHeader {
     @inline(__always) var checksum: InternetChecksum {
         get { InternetChecksum(bytes.load(Offset.checksum)) }
         nonmutating set { bytes.store(newValue.value, at: Offset.checksum) }
+    }
+    var sequence: UInt32 { bytes.load(Offset.sequence) }
+    var acknowledgement: UInt32 { bytes.load(Offset.acknowledgement) }
+
+    /// Writes a whole header without options, window and data; the checksum is 0.
+    func writeReset(
+        ports: FiveTuple, sequence: UInt32, acknowledgement: UInt32, flags: TCPFlags
+    ) {
+        sourcePort = ports.sourcePort
+        destinationPort = ports.destinationPort
+        bytes.store(sequence, at: Offset.sequence)
+        bytes.store(acknowledgement, at: Offset.acknowledgement)
+        bytes.store(0x5000 | UInt16(flags.rawValue), at: Offset.dataOffset)
+        bytes.store(0 as UInt16, at: Offset.window)
+        bytes.store(0 as UInt32, at: Offset.checksum)
     }
 }

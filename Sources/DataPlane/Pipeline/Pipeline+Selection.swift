@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which backend a flow that is not tracked goes to.
+extension Pipeline {
+    /// The word that chooses the Maglev slot: a hash of what the service's affinity names.
+    @inline(__always)
+    func selectionWord(
+        _ packet: PacketState, _ service: ServiceRecord, _ snapshot: borrowing ForwardingSnapshot
+    ) -> UInt32 {
+        if service.affinity == .fiveTuple { return packet.hash.slotWord }
+        return affineWord(packet, service, snapshot)
+    }
+
+    @inline(never)
+    private func affineWord(
+        _ packet: PacketState, _ service: ServiceRecord, _ snapshot: borrowing ForwardingSnapshot
+    ) -> UInt32 {
+        let nowhere = FiveTuple.zero.source
+        switch service.affinity {
+        case .fiveTuple, .quicConnectionID:
+            return packet.hash.slotWord
+        case .clientAddress:
+            let client = FiveTuple(
+                source: packet.flow.source, destination: nowhere, ports: 0, transport: 0)
+            return snapshot.flowHash.hash(client).slotWord
+        case .destinationPort:
+            let port = FiveTuple(
+                source: nowhere, destination: nowhere,
+                ports: UInt32(packet.flow.destinationPort), transport: 0)
+            return snapshot.flowHash.hash(port).slotWord
+        }
+    }
+
+    /// The backend that the QUIC connection ID of a datagram names, if it still serves.
+    @inline(never)
+    func namedBackend(
+        _ batch: borrowing Batch, _ index: Int, _ service: ServiceRecord,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) -> UInt16? {
+        guard batch[index].flow.transportNumber == TransportProtocol.udp.rawValue,
+            batch[index].layout.kind == .whole,
+            let frame = memory.frame(
+                at: batch.address(at: index), length: batch.length(at: index)),
+            let server = QUICConnectionID.server(of: frame, batch[index].layout),
+            let backend = snapshot.quicServers.find(
+                IPAddress(high: 0, low: UInt64(server)), scope: service.id),
+            snapshot.backend(UInt16(backend)).admits != .nothing
+        else { return nil }
+        return UInt16(backend)
+    }
+
+    /// Whether a client may have this address: not the load balancer itself, or a VIP.
+    @inline(__always)
+    func isForeign(
+        _ source: IPAddress, _ snapshot: borrowing ForwardingSnapshot
+    ) -> Bool {
+        source != snapshot.link.ipv4 && source != snapshot.link.ipv6
+            && snapshot.snat.find(source) == nil && !snapshot.serviceTable.isVIP(source)
+    }
+
+    @inline(never)
+    func clampMSS(
+        of frame: Frame, _ layout: FrameLayout, _ overhead: Int,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) {
+        guard layout.kind == .whole else { return }
+        let headers = layout.ipHeaderByteCount + TCPHeader.byteCount
+        let most = snapshot.link.mtu - overhead - headers
+        MSSClamp.apply(
+            to: frame, at: Int(layout.transportOffset),
+            most: UInt16(clamping: max(most, 0)))
+    }
+}
