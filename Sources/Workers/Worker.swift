@@ -55,7 +55,7 @@ struct Worker: ~Copyable {
         if snapshots.refresh() { acknowledge() }
         let received = unsafe queue.receive(into: receiveWindow)
         let count = takeHandedOff(after: received)
-        batch.begin(count: count)
+        batch.begin(count: count, handedOver: count - received)
         if count > 0 {
             pipeline.process(&batch, with: snapshots.current, at: clock.tick)
         }

@@ -21,6 +21,9 @@ struct Sweep: BitwiseCopyable {
         return cursor
     }
 
+    /// Whether entries are owed.
+    var isBehind: Bool { debt >= Self.period }
+
     /// How many entries out of `count` are due.
     @inline(__always)
     mutating func due(at tick: Tick, outOf count: Int) -> Int {
@@ -51,6 +54,9 @@ extension Pipeline {
             || tick.elapsed(since: reviewed.tick) >= Self.reviewInterval
         if isDue { review(&batch, snapshot, tick) }
     }
+
+    /// Whether the sweep owes entries a look: after a jump of the clock, more than one call's worth.
+    public var isSweepBehind: Bool { sweep.isBehind }
 
     private mutating func expire(_ snapshot: borrowing ForwardingSnapshot, _ tick: Tick) {
         let end = connections.highWaterMark
