@@ -15,7 +15,7 @@ extension Pipeline {
         guard layout.kind == .whole || layout.kind == .firstFragment,
             let frame = memory.frame(
                 at: batch.address(at: index), length: batch.length(at: index)),
-            isForeign(batch[index].flow.source, snapshot),
+            isAnswerable(batch[index].flow.source, snapshot),
             let kind = kindOfAnswer(to: batch[index], reason, snapshot),
             errorBucket.take(at: tick, rate: errorRate(snapshot))
         else { return false }

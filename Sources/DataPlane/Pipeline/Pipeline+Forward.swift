@@ -34,7 +34,7 @@ extension Pipeline {
         }
 
         counters.add(1, to: .lookupMisses)
-        guard isForeign(batch[index].flow.source, snapshot) else { throw .badSource }
+        guard !isOwn(batch[index].flow.source, snapshot) else { throw .badSource }
         let backendID =
             named
             ?? service.maglev.backend(
@@ -44,8 +44,6 @@ extension Pipeline {
         batch[index].backend = backendID
         switch service.mode {
         case .dsr:
-            // A server that is a client of the VIP reaches itself without us.
-            guard backend.address != batch[index].flow.source else { throw .badSource }
             try track(batch[index], service, backendID, backend, snapshot, tick)
             countBackend(backendID, bytes)
             try encapsulate(&batch, index, backend, snapshot, tick)

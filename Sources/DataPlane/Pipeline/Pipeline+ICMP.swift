@@ -69,23 +69,22 @@ extension Pipeline {
         _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) throws(DropReason) {
         let state = batch[index]
-        guard isForeign(state.flow.source, snapshot) else { throw .badSource }
+        guard isAnswerable(state.flow.source, snapshot) else { throw .badSource }
         guard echoBucket.take(at: tick, rate: replyRate(snapshot)) else { throw .rateLimited }
         let offset = Int(state.layout.transportOffset)
         let reply = GeneratedPacket(
             source: state.flow.destination, destination: state.flow.source,
             transport: state.flow.transportNumber, typeOfService: state.layout.typeOfService,
             identification: nextIdentification())
-        var delta = InternetChecksum.Delta()
-        let before = icmp.typeAndCode
+        let byteCount = packet.length - offset
         let type = state.layout.isIPv6 ? ICMPv6.echoReply : ICMPv4.echoReply
-        let after = UInt16(type) << 8 | before & 0xff
-        delta.replace(before, with: after)
-        icmp.typeAndCode = after
-        icmp.checksum = InternetChecksum(icmp.checksum).applying(delta).value
+        icmp.typeAndCode = UInt16(type) << 8 | icmp.typeAndCode & 0xff
+        // It was right, so nothing is laundered; of nothing but zeros the sum cannot be adjusted.
+        icmp.checksum = 0
+        icmp.checksum = reply.checksum(of: packet, at: offset, byteCount: byteCount)
         guard
             let frame = reply.wrap(
-                packet, dataAt: offset, byteCount: packet.length - offset, on: snapshot.link)
+                packet, dataAt: offset, byteCount: byteCount, on: snapshot.link)
         else { throw .malformed }
         counters.add(1, to: .echoReplies)
         try send(frame, &batch, index, from: packet, to: state.flow.source, snapshot, tick)

@@ -49,13 +49,18 @@ extension Pipeline {
         return UInt16(backend)
     }
 
-    /// Whether a client may have this address: not the load balancer itself, or a VIP.
+    /// Whether an address is the load balancer's: the interface's, or one it puts in place of a
+    /// client's.
     @inline(__always)
-    func isForeign(
-        _ source: IPAddress, _ snapshot: borrowing ForwardingSnapshot
-    ) -> Bool {
-        source != snapshot.link.ipv4 && source != snapshot.link.ipv6
-            && snapshot.snat.find(source) == nil && !snapshot.serviceTable.isVIP(source)
+    func isOwn(_ address: IPAddress, _ snapshot: borrowing ForwardingSnapshot) -> Bool {
+        address == snapshot.link.ipv4 || address == snapshot.link.ipv6
+            || snapshot.snat.find(address) != nil
+    }
+
+    /// Whether the load balancer may answer an address: not itself, and not in a VIP's name to a
+    /// VIP, which would be answered in turn.
+    func isAnswerable(_ source: IPAddress, _ snapshot: borrowing ForwardingSnapshot) -> Bool {
+        !isOwn(source, snapshot) && !snapshot.serviceTable.isVIP(source)
     }
 
     @inline(never)

@@ -57,15 +57,14 @@ public enum Steering: Sendable {
         _ frame: Frame, _ snapshot: borrowing ForwardingSnapshot
     ) -> Bool {
         let offset = snapshot.link.headerLength
-        guard let ip = IPv4Header(in: frame, at: offset), ip.version == 4,
-            ip.headerLength >= IPv4Header.byteCount
-        else { return false }
+        guard let ip = IPv4Header(in: frame, at: offset), ip.version == 4 else { return false }
+        let isCut = ip.headerLength < IPv4Header.byteCount
         return isOurs(
             frame,
             Packet(
                 source: IPAddress(IPv4Address(ip.source)),
                 destination: IPAddress(IPv4Address(ip.destination)), transport: ip.transport,
-                transportOffset: offset + ip.headerLength,
+                transportOffset: isCut ? nil : offset + ip.headerLength,
                 isFragment: ip.fragment & IPv4Header.Fragment.mask != 0),
             snapshot)
     }

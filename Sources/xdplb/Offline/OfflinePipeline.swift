@@ -87,7 +87,7 @@ final class OfflinePipeline {
         var cursor: UInt32 = 0
         while !pipeline.advance(scan, from: &cursor, snapshot.value, at: tick) {}
         scan.finish()
-        return scan.results.listed.filter { $0.mode == mode }.count
+        return scan.results.filter { $0.mode == mode }.count
     }
 
     /// Makes another plan current.
