@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import DataPlane
+internal import DataPlane
 
 /// Checksums word by word, written apart from the code under test (RFC 1071 §4.1).
 public enum SlowChecksum {
@@ -15,16 +15,32 @@ public enum SlowChecksum {
 
     /// The checksum of a transport segment with its pseudo header, the field itself counted as it
     /// is: 0 when it is right.
+    ///
+    /// Of an IPv6 packet the transport header must follow the fixed one.
     public static func ofTransport(_ packet: [UInt8]) -> UInt16 {
+        if packet[0] >> 4 == 6 {
+            let segment = Array(packet[40..<40 + Int(packet[4]) * 256 + Int(packet[5])])
+            return of(segment, from: packet[8..<24], to: packet[24..<40], packet[6])
+        }
         let header = Int(packet[0] & 15) * 4
-        let length = Int(packet[2]) * 256 + Int(packet[3]) - header
-        let pseudo =
-            Array(packet[12..<20]) + [0, packet[9], UInt8(length / 256), UInt8(length % 256)]
-        return of(pseudo + Array(packet[header..<header + length]))
+        let length = Int(packet[2]) * 256 + Int(packet[3])
+        return of(
+            Array(packet[header..<length]), from: packet[12..<16], to: packet[16..<20], packet[9])
+    }
+
+    /// The checksum of a segment between two addresses of either family.
+    static func of(
+        _ segment: [UInt8], from source: some Collection<UInt8>,
+        to destination: some Collection<UInt8>, _ transport: UInt8
+    ) -> UInt16 {
+        let length = [UInt8(segment.count / 256), UInt8(segment.count % 256)]
+        return of(Array(source) + Array(destination) + [0, transport] + length + segment)
     }
 }
 
-/// Builds IPv4 frames for tests: every field can be set, checksums are right unless told otherwise.
+/// Builds frames for tests: every field can be set, checksums are right unless told otherwise.
+///
+/// The family is that of the source address.
 public struct PacketBuilder: Sendable {
     /// Destination of the Ethernet header.
     public var destinationMAC: [UInt8] = [2, 0, 0, 0, 0, 1]
@@ -50,6 +66,12 @@ public struct PacketBuilder: Sendable {
     public var timeToLive: UInt8 = 64
     /// Options of the IPv4 header, a multiple of four bytes.
     public var options: [UInt8] = []
+    /// Extension headers of IPv6: type, and bytes after the first, which is filled in.
+    public var extensions: [(type: UInt8, bytes: [UInt8])] = []
+    /// An ICMP message in place of a segment: type, code, and the four bytes after the checksum.
+    public var icmp: (type: UInt8, code: UInt8, rest: [UInt8])?
+    /// The VLAN of the frame.
+    public var vlan: UInt16?
     /// Data after the transport header.
     public var payload: [UInt8] = [1, 2, 3]
     /// Whether UDP goes without a checksum.
@@ -68,32 +90,92 @@ public struct PacketBuilder: Sendable {
     }
 
     /// The frame.
-    public var frame: [UInt8] { destinationMAC + sourceMAC + [8, 0] + packet + trailer }
+    public var frame: [UInt8] {
+        let tag = vlan.map { [0x81, 0] + Self.bytes($0) } ?? []
+        let type: [UInt8] = isIPv6 ? [0x86, 0xdd] : [8, 0]
+        return destinationMAC + sourceMAC + tag + type + packet + trailer
+    }
+
+    private var isIPv6: Bool { source.contains(":") }
+
+    private var transportNumber: UInt8 {
+        if icmp != nil { return isIPv6 ? 58 : 1 }
+        return tcpFlags == nil ? 17 : 6
+    }
 
     /// The IP packet.
-    public var packet: [UInt8] {
-        var segment = transport
+    public var packet: [UInt8] { isIPv6 ? ipv6Packet : ipv4Packet }
+
+    private var ipv4Packet: [UInt8] {
+        let segment = transport
         let header = 20 + options.count
         var ip: [UInt8] = [0x40 | UInt8(header / 4), typeOfService]
         ip += Self.bytes(UInt16(header + segment.count)) + Self.bytes(identification)
-        ip += Self.bytes(fragment) + [timeToLive, tcpFlags == nil ? 17 : 6, 0, 0]
+        ip += Self.bytes(fragment) + [timeToLive, transportNumber, 0, 0]
         ip += Self.address(source) + Self.address(destination) + options
         ip.replaceSubrange(10..<12, with: Self.bytes(SlowChecksum.of(ip)))
-        if !(tcpFlags == nil && omitsUDPChecksum) {
-            let place = tcpFlags == nil ? 6 : 16
-            var sum = SlowChecksum.ofTransport(ip + segment)
-            if tcpFlags == nil, sum == 0 { sum = 0xffff }
-            segment.replaceSubrange(place..<place + 2, with: Self.bytes(sum))
-        }
         return ip + segment
     }
 
-    private var transport: [UInt8] {
-        let ports = Self.bytes(sourcePort) + Self.bytes(destinationPort)
-        guard let flags = tcpFlags else {
-            return ports + Self.bytes(UInt16(8 + payload.count)) + [0, 0] + payload
+    private var ipv6Packet: [UInt8] {
+        let types = extensions.map(\.type) + [transportNumber]
+        var rest: [UInt8] = []
+        for (index, header) in extensions.enumerated() {
+            rest += [types[index + 1]] + header.bytes
         }
-        return ports + [0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0] + payload
+        rest += transport
+        var ip: [UInt8] = [0x60 | typeOfService >> 4, typeOfService << 4, 0x12, 0x34]
+        ip += Self.bytes(UInt16(rest.count)) + [types[0], timeToLive]
+        return ip + Self.address(source) + Self.address(destination) + rest
+    }
+
+    /// The transport header with its data, checksum included.
+    public var transport: [UInt8] {
+        var segment: [UInt8]
+        let place: Int
+        if let icmp {
+            segment = [icmp.type, icmp.code, 0, 0] + icmp.rest + payload
+            place = 2
+        } else if let flags = tcpFlags {
+            segment = Self.bytes(sourcePort) + Self.bytes(destinationPort)
+            segment += [0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0] + payload
+            place = 16
+        } else {
+            segment = Self.bytes(sourcePort) + Self.bytes(destinationPort)
+            segment += Self.bytes(UInt16(8 + payload.count)) + [0, 0] + payload
+            place = 6
+        }
+        if tcpFlags == nil && icmp == nil && omitsUDPChecksum { return segment }
+        var sum = SlowChecksum.of(
+            segment, from: Self.address(source), to: Self.address(destination), transportNumber)
+        if transportNumber == 1 { sum = SlowChecksum.of(segment) }
+        if transportNumber == 17, sum == 0 { sum = 0xffff }
+        segment.replaceSubrange(place..<place + 2, with: Self.bytes(sum))
+        return segment
+    }
+
+    /// The packet in pieces of at most `byteCount` bytes of data each, a multiple of 8.
+    public func fragments(of byteCount: Int) -> [[UInt8]] {
+        let whole = transport
+        return stride(from: 0, to: whole.count, by: byteCount).map { start in
+            let end = min(start + byteCount, whole.count)
+            let more = end < whole.count
+            let head = Array(frame[..<14])
+            if isIPv6 {
+                var ip = Array(ipv6Packet[..<40])
+                ip.replaceSubrange(4..<6, with: Self.bytes(UInt16(8 + end - start)))
+                ip[6] = 44
+                let offset = UInt16(start) | (more ? 1 : 0)
+                let header = [transportNumber, 0] + Self.bytes(offset) + [0, 0]
+                return head + ip + header + Self.bytes(identification) + whole[start..<end]
+            }
+            var ip = Array(ipv4Packet[..<20])
+            ip.replaceSubrange(2..<4, with: Self.bytes(UInt16(20 + end - start)))
+            ip.replaceSubrange(6..<8, with: Self.bytes(UInt16(start / 8) | (more ? 0x2000 : 0)))
+            ip.replaceSubrange(10..<12, with: [0, 0])
+            ip.replaceSubrange(10..<12, with: Self.bytes(SlowChecksum.of(ip)))
+            return head + ip + whole[start..<end]
+        }
     }
 
     private static func bytes(_ value: UInt16) -> [UInt8] {
@@ -101,6 +183,6 @@ public struct PacketBuilder: Sendable {
     }
 
     private static func address(_ text: String) -> [UInt8] {
-        IPv4Address(text).map { IPAddress($0).bytes } ?? [0, 0, 0, 0]
+        IPAddress(text)?.bytes ?? [0, 0, 0, 0]
     }
 }

@@ -84,19 +84,25 @@ public final class PipelineHarness {
     public var waitingCount: Int { pipeline.waitingCount }
 
     /// Processes frames, in batches of up to 64, and says what became of each.
-    public func send(_ frames: [[UInt8]]) -> [Outcome] {
+    ///
+    /// - Parameters:
+    ///   - frames: The frames.
+    ///   - isHandedOver: Whether they come from another worker.
+    public func send(_ frames: [[UInt8]], isHandedOver: Bool = false) -> [Outcome] {
         var outcomes: [Outcome] = []
         for start in stride(from: 0, to: frames.count, by: Batch.capacity) {
             let end = min(start + Batch.capacity, frames.count)
-            outcomes += process(Array(frames[start..<end]))
+            outcomes += process(Array(frames[start..<end]), isHandedOver: isHandedOver)
         }
         return outcomes
     }
 
     /// Processes one frame.
-    public func send(_ frame: [UInt8]) -> Outcome { send([frame])[0] }
+    public func send(_ frame: [UInt8], isHandedOver: Bool = false) -> Outcome {
+        send([frame], isHandedOver: isHandedOver)[0]
+    }
 
-    private func process(_ frames: [[UInt8]]) -> [Outcome] {
+    private func process(_ frames: [[UInt8]], isHandedOver: Bool) -> [Outcome] {
         for (index, frame) in frames.enumerated() {
             let address = freeChunks.removeLast() + UInt64(Self.headroom)
             unsafe frame.withUnsafeBytes { bytes in
@@ -107,7 +113,7 @@ public final class PipelineHarness {
             unsafe batch.receiveBuffer[index] = xdp_desc(
                 addr: address, len: UInt32(frame.count), options: 0)
         }
-        batch.begin(count: frames.count)
+        batch.begin(count: frames.count, handedOver: isHandedOver ? frames.count : 0)
         let tick = Tick(milliseconds: now)
         pipeline.process(&batch, with: snapshot.value, at: tick)
         let outcomes = frames.indices.map { index in
@@ -170,10 +176,10 @@ public final class PipelineHarness {
         unsafe frame.withUnsafeBytes { unsafe Steering.decide($0, with: snapshot.value) }
     }
 
-    /// Frames that were sent, dropped, handed off or kept, as the counters have it.
+    /// Frames that were dropped in silence, or kept, as the counters have it.
     public var countedOutcomes: UInt64 {
         let drops = DropReason.allCases.reduce(0) { $0 + counters[$1] }
-        return drops + counters[.waiting]
+        return drops + counters[.waiting] - counters[.refusals]
     }
 }
 
@@ -181,72 +187,4 @@ public final class PipelineHarness {
 private final class SnapshotBox {
     let value: ForwardingSnapshot
     init(_ plan: ForwardingPlan) { value = ForwardingSnapshot(plan) }
-}
-
-/// The plan that tests start from.
-public enum PlanFixture {
-    /// A key that is the same in every run.
-    public static let key: HashKey = {
-        guard let key = HashKey(bytes: (1...16).map { UInt8($0) }) else {
-            preconditionFailure("sixteen bytes")
-        }
-        return key
-    }()
-
-    /// Reads an address that is written in a test.
-    public static func address(_ text: String) -> IPAddress {
-        guard let address = IPAddress(text) else { preconditionFailure("\(text) is no address") }
-        return address
-    }
-
-    /// Service 0, 40.1.1.1:80/tcp and :53/udp, on backends 0… at 20.1.1.10, .20, …, all on the
-    /// link and resolved; the load balancer is 20.1.1.1 and clients are behind 20.1.1.254.
-    public static func plan(
-        _ mode: ForwardingMode, backends: Int = 2, port: UInt16 = 0,
-        ports: [ClosedRange<UInt16>] = [1024...65535], workers: Int = 1
-    ) -> ForwardingPlan {
-        let mac = MACAddress(bytes: [2, 0, 0, 0, 0, 1]) ?? .zero
-        var plan = ForwardingPlan(
-            link: .init(mac: mac, mtu: 1500, ipv4: address("20.1.1.1")), hashKey: key)
-        plan.workerCount = workers
-        plan.nextHops = [
-            .init(address: address("20.1.1.254"), mac: MACAddress(bytes: [2, 0, 0, 0, 0, 0xfe]))
-        ]
-        var members: [MaglevTable.Member] = []
-        for index in 0..<backends {
-            let own = address("20.1.1.\((index + 1) * 10)")
-            plan.nextHops.append(
-                .init(address: own, mac: MACAddress(bytes: [2, 0, 0, 0, 1, UInt8(index)])))
-            plan.backends.append(
-                .init(
-                    id: UInt16(index), address: own, port: port, nextHop: index + 1,
-                    portSpace: UInt16(index)))
-            members.append(
-                .init(
-                    endpoint: Endpoint(address: own, port: nil), weight: 100,
-                    backend: UInt16(index)))
-        }
-        let table = MaglevTable(members: members, size: 251, key: key)
-        plan.services = [
-            .init(
-                id: 0,
-                keys: [
-                    ServiceKey(vip: address("40.1.1.1"), port: 80, transport: .tcp),
-                    ServiceKey(vip: address("40.1.1.1"), port: 53, transport: .udp),
-                ], mode: mode, maglev: table, snatAddresses: [0])
-        ]
-        plan.snatAddresses = [.init(id: 0, address: address("20.1.1.1"), ports: ports)]
-        for backend in plan.backends {
-            for key in plan.services[0].keys {
-                plan.snatSources.insert(
-                    .init(
-                        address: backend.address, port: port == 0 ? key.port : port,
-                        transport: key.transport))
-            }
-        }
-        if let link = IPPrefix("20.1.1.0/24"), let all = IPPrefix("0.0.0.0/0") {
-            plan.routes = [.init(prefix: link, gateway: nil), .init(prefix: all, gateway: 0)]
-        }
-        return plan
-    }
 }

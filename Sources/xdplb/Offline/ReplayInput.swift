@@ -21,7 +21,8 @@ enum ReplayLine {
         let nanoseconds = UInt64(clamping: Int64(max(0, min(document.t, 9e9)) * 1e9))
         if let frame = document.frame {
             guard let bytes = Self.bytes(hex: frame) else {
-                throw ReplayFailure("has a \"frame\" that is not made of pairs of hexadecimal digits")
+                throw ReplayFailure(
+                    "has a \"frame\" that is not made of pairs of hexadecimal digits")
             }
             self = .frame(nanoseconds: nanoseconds, bytes: bytes)
         } else if let action = document.action {

@@ -56,8 +56,10 @@ import Testing
         }
     }
 
-    @Test func `a packet that just fits is sent, one byte more is too big`() {
-        let harness = PipelineHarness(PlanFixture.plan(.dsr))
+    @Test func `what does not fit is dropped in silence when that is configured`() {
+        var plan = PlanFixture.plan(.dsr)
+        plan.encapsulation.repliesTooBig = false
+        let harness = PipelineHarness(plan)
         let fits = PacketBuilder().with { $0.payload = [UInt8](repeating: 7, count: 1440) }
         #expect(harness.send(fits.frame).verdict == .transmit)
         let over = fits.with { $0.payload.append(7) }

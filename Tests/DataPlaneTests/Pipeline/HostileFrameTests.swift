@@ -134,7 +134,7 @@ import Testing
                 }
             }
             transmitted += Int(sent)
-            #expect(harness.countedOutcomes - before + sent == 64)
+            #expect(harness.countedOutcomes &- before &+ sent == 64)
         }
         #expect(harness.chunksHeld == 0)
         #expect(transmitted > 10_000)

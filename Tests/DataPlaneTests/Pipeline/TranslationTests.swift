@@ -116,12 +116,15 @@ import Testing
         }
     }
 
-    @Test func `a packet that would leave with a time to live of zero is dropped`() {
+    @Test func `a packet that would leave with a time to live of zero is answered instead`() {
         let harness = PipelineHarness(PlanFixture.plan(.snat))
         for timeToLive in [0, 1] as [UInt8] {
             let packet = Self.tcp.with { $0.timeToLive = timeToLive }
-            #expect(harness.send(packet.frame).verdict == .drop(.ttlExpired))
+            let error = Array(harness.send(packet.frame).frame[14...])
+            #expect(Array(error[12..<22]) == [40, 1, 1, 1, 10, 0, 0, 9, 11, 0])
+            #expect(Array(error[28...]) == packet.packet)
         }
+        #expect(harness.counters[.ttlExpired] == 2)
         #expect(harness.send(Self.tcp.with { $0.timeToLive = 2 }.frame).frame[22] == 1)
     }
 
