@@ -2,33 +2,13 @@
 
 /// Which backend a flow that is not tracked goes to.
 extension Pipeline {
-    /// The word that chooses the Maglev slot: a hash of what the service's affinity names.
+    /// The word that chooses the Maglev slot of a packet.
     @inline(__always)
     func selectionWord(
         _ packet: PacketState, _ service: ServiceRecord, _ snapshot: borrowing ForwardingSnapshot
     ) -> UInt32 {
         if service.affinity == .fiveTuple { return packet.hash.slotWord }
-        return affineWord(packet, service, snapshot)
-    }
-
-    @inline(never)
-    private func affineWord(
-        _ packet: PacketState, _ service: ServiceRecord, _ snapshot: borrowing ForwardingSnapshot
-    ) -> UInt32 {
-        let nowhere = FiveTuple.zero.source
-        switch service.affinity {
-        case .fiveTuple, .quicConnectionID:
-            return packet.hash.slotWord
-        case .clientAddress:
-            let client = FiveTuple(
-                source: packet.flow.source, destination: nowhere, ports: 0, transport: 0)
-            return snapshot.flowHash.hash(client).slotWord
-        case .destinationPort:
-            let port = FiveTuple(
-                source: nowhere, destination: nowhere,
-                ports: UInt32(packet.flow.destinationPort), transport: 0)
-            return snapshot.flowHash.hash(port).slotWord
-        }
+        return snapshot.selectionWord(packet.flow, packet.hash, service.affinity)
     }
 
     /// The backend that the QUIC connection ID of a datagram names, if it still serves.
@@ -74,5 +54,28 @@ extension Pipeline {
         MSSClamp.apply(
             to: frame, at: Int(layout.transportOffset),
             most: UInt16(clamping: max(most, 0)))
+    }
+}
+
+extension ForwardingSnapshot {
+    /// The word that chooses the Maglev slot: a hash of what the affinity names.
+    @inline(never)
+    func selectionWord(
+        _ flow: FiveTuple, _ hash: UInt64, _ affinity: ForwardingPlan.Affinity
+    ) -> UInt32 {
+        let nowhere = FiveTuple.zero.source
+        switch affinity {
+        case .fiveTuple, .quicConnectionID:
+            return hash.slotWord
+        case .clientAddress:
+            let client = FiveTuple(
+                source: flow.source, destination: nowhere, ports: 0, transport: 0)
+            return flowHash.hash(client).slotWord
+        case .destinationPort:
+            let port = FiveTuple(
+                source: nowhere, destination: nowhere, ports: UInt32(flow.destinationPort),
+                transport: 0)
+            return flowHash.hash(port).slotWord
+        }
     }
 }

@@ -22,6 +22,13 @@ struct AdminClient {
         try decode(type, try send("GET", target))
     }
 
+    /// Reads a document that needs a question.
+    func ask<Document: Decodable>(
+        _ type: Document.Type, _ target: String, _ question: some Encodable
+    ) throws -> Document {
+        try decode(type, try send("POST", target, AdminJSON.encode(question)))
+    }
+
     /// Asks for a change.
     func change(_ method: String, _ target: String) throws -> ChangeDocument {
         try decode(ChangeDocument.self, try send(method, target))

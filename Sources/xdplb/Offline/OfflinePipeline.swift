@@ -15,6 +15,8 @@ final class OfflinePipeline {
             case transmit
             case drop(DropReason)
             case pass
+            /// Kept until its next hop is resolved.
+            case wait
         }
 
         var verdict: Verdict
@@ -90,6 +92,11 @@ final class OfflinePipeline {
         return scan.results.filter { $0.mode == mode }.count
     }
 
+    /// Takes over a copy of a connection.
+    func adopt(_ record: ConnectionRecord) {
+        pipeline.adopt(record, snapshot.value, at: tick)
+    }
+
     /// Makes another plan current.
     func publish(_ plan: ForwardingPlan) { snapshot = SnapshotBox(plan) }
 
@@ -151,8 +158,9 @@ final class OfflinePipeline {
         switch batch.verdict(at: 0) {
         case .transmit: .transmit
         case .drop(let reason): .drop(reason)
-        // All next hops are resolved, and one worker owns everything.
-        case .undecided, .handOff, .wait: .drop(.noNeighbour)
+        case .wait: .wait
+        // One worker owns everything.
+        case .undecided, .handOff: .drop(.noConnection)
         }
     }
 }

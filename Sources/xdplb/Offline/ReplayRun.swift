@@ -39,6 +39,7 @@ struct ReplayRun {
         var line = "{\"n\":\(count),\"t\":\(time),\"verdict\":"
         switch outcome.verdict {
         case .transmit: line += "\"tx\",\"reason\":\"\""
+        case .wait: line += "\"drop\",\"reason\":\"\(DropReason.noNeighbour.token)\""
         case .pass: line += "\"pass\",\"reason\":\"\""
         case .drop(let reason): line += "\"drop\",\"reason\":\"\(reason.token)\""
         }
