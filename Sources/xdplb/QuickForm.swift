@@ -49,17 +49,14 @@ enum QuickForm {
                     """)
         }
         let head = String(text[..<equals])
-        guard let key = ServiceKey(head), key.port > 0 else {
+        guard let key = ServiceKey(head), key.port != 0 else {
             throw Invalid(
                 description: "'\(head)' is no VIP:PORT/PROTOCOL, such as 40.1.1.1:80/tcp")
         }
-        guard key.vip.family == .ipv4 else {
-            throw Invalid(description: "\(key): IPv6 services are not in this version")
-        }
         let backends = try backends(String(text[text.index(after: equals)...]), of: key, mode)
         return ServiceConfiguration(
-            name: key.description, vips: [key.vip],
-            ports: [ServicePort(port: key.port, transport: key.transport)], mode: mode,
+            name: key.description, vips: [key.vips],
+            ports: [ServicePort(ports: key.ports, transport: key.transport)], mode: mode,
             backends: backends)
     }
 
@@ -80,9 +77,12 @@ enum QuickForm {
                 throw Invalid(
                     description: "\(key): backend '\(part)' is no IP or IP:PORT")
             }
-            guard endpoint.address.family == .ipv4 else {
+            if mode == .snat, endpoint.address.family != key.vips.family {
                 throw Invalid(
-                    description: "\(key): backend \(endpoint): IPv6 is not in this version")
+                    description: """
+                        \(key): snat cannot mix families, but backend \(endpoint) is of the other \
+                        one: use dsr
+                        """)
             }
             if mode == .dsr, let port = endpoint.port, port != key.port {
                 throw Invalid(

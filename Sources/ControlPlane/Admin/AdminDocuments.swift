@@ -15,8 +15,8 @@ struct AdminDocuments: Sendable {
 
     private var now: String { AdminJSON.text(Date()) }
 
-    /// Whether new connections can be served: sockets are bound, and a backend is eligible.
-    var isReady: Bool { !isStopping && view.services.contains { $0.eligibleCount > 0 } }
+    /// Whether new connections can be served: sockets are bound, and a service is up.
+    var isReady: Bool { !isStopping && view.services.contains { $0.isUp } }
 
     func status() -> StatusDocument {
         StatusDocument(

@@ -100,6 +100,11 @@ struct AdminHandlers: Sendable {
         return try .json(documents.count(found.matched))
     }
 
+    @Sendable func trace(_ request: Request, _ context: AdminContext) async throws -> Response {
+        let question = try await request.body(TraceRequest.self, context)
+        return try .json(try await control.trace(try question.packet()))
+    }
+
     @Sendable func flushConnections(
         _ request: Request, _ context: AdminContext
     ) async throws -> Response {
@@ -194,7 +199,7 @@ extension ControlView {
         let found = services.first { service in
             switch reference {
             case .name(let name): service.configuration.name == name
-            case .key(let key): service.keys.contains(key)
+            case .key(let key): service.keys.contains { $0.covers(key) }
             }
         }
         if let found { return found }

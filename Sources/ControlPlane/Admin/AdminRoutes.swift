@@ -49,6 +49,7 @@ extension AdminHandlers {
             route(.get, "/api/v1/connections", .socketOnly, listConnections),
             route(.get, "/api/v1/connections/count", .socketOnly, countConnections),
             route(.delete, "/api/v1/connections", .socketOnly, flushConnections),
+            route(.post, "/api/v1/trace", .socketOnly, trace),
             route(.put, service, .socketOnly, updateService),
             route(.delete, service, .socketOnly, deleteService),
             route(.put, "\(service)/mode", .socketOnly, setMode),

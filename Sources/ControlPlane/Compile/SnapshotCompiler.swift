@@ -86,13 +86,20 @@ struct SnapshotCompiler: Sendable {
             self.identities = identities
             self.known = known
             plan = ForwardingPlan(
-                link: .init(mac: observed.mac, mtu: observed.mtu, ipv4: observed.ipv4),
+                link: .init(
+                    mac: observed.mac, mtu: observed.mtu, ipv4: observed.ipv4,
+                    ipv6: observed.ipv6, vlan: configuration.interface.vlan),
                 hashKey: compiler.hashKey)
             plan.workerCount = compiler.workerCount
             plan.forwardsStatelessly = configuration.connections.tableFull == .stateless
-            plan.encapsulation.ipv4SourcePrefix = configuration.encapsulation.ipv4SourcePrefix
-            plan.encapsulation.timeToLive = configuration.encapsulation.outerTimeToLive
-            plan.encapsulation.dscp = configuration.encapsulation.dscp
+            plan.tracksFragments = configuration.connections.fragments == .track
+            plan.newPerSource = configuration.connections.newPerSource.map { rate in
+                let workers = UInt32(max(compiler.workerCount, 1))
+                return (rate + workers - 1) / workers
+            }
+            plan.icmp.answersEcho = configuration.icmp.echoReply
+            plan.icmp.errorsPerSecond = configuration.icmp.errorsPerSecond
+            plan.encapsulation = .init(configuration.encapsulation)
         }
 
         // MARK: Services
@@ -116,7 +123,9 @@ struct SnapshotCompiler: Sendable {
                 id: id, configuration: service, backends: backends,
                 maglev: table(of: service.name, members), members: members)
             services.append(compiled)
-            if members.isEmpty { problems.append(emptyText(compiled)) }
+            if members.count < max(service.minimumBackends, 1) {
+                problems.append(emptyText(compiled))
+            }
             try emit(compiled)
         }
 
@@ -142,7 +151,15 @@ struct SnapshotCompiler: Sendable {
         private func emptyText(_ service: CompiledService) -> String {
             let reasons = service.backends.filter { !$0.isRemoved }
                 .map { "\($0.configuration.name) \($0.reason ?? "")" }.joined(separator: ", ")
-            return "\(service.configuration.name): no eligible backend"
+            let eligible = service.members.count
+            let what =
+                eligible == 0
+                ? "no eligible backend"
+                : """
+                \(eligible) eligible backend\(eligible == 1 ? "" : "s"), fewer than \
+                \(service.configuration.minimumBackends)
+                """
+            return "\(service.configuration.name): \(what)"
                 + (reasons.isEmpty ? " (it has none)" : " (\(reasons))")
         }
 
@@ -177,7 +194,8 @@ struct SnapshotCompiler: Sendable {
         }
 
         private func nextHop(towards address: IPAddress) -> IPAddress? {
-            configuration.interface.fixedNextHop ?? observed.nextHop(towards: address)
+            configuration.interface.fixedNextHops.first { $0.family == address.family }
+                ?? observed.nextHop(towards: address)
         }
 
         // MARK: Into the plan
@@ -200,6 +218,11 @@ struct SnapshotCompiler: Sendable {
                 id: service.id, keys: service.configuration.keys,
                 mode: service.configuration.mode, maglev: service.maglev)
             planned.timeouts = .init(service.configuration.policy.timeouts)
+            planned.affinity = .init(service.configuration.policy.affinity)
+            planned.onNoBackend =
+                service.configuration.policy.onNoBackend == .reject ? .reject : .drop
+            planned.sourceRanges = service.configuration.sourceRanges
+            planned.backends = service.backends.map(\.identity.id)
             if service.configuration.mode == .snat {
                 planned.snatAddresses = try snatAddresses(of: service.configuration)
             }
@@ -218,7 +241,8 @@ struct SnapshotCompiler: Sendable {
                 service.configuration.ports.map { own in
                     ForwardingPlan.SteeringEndpoint(
                         address: backend.configuration.address,
-                        port: backend.configuration.port ?? own.port, transport: own.transport)
+                        port: backend.configuration.port ?? own.port ?? 0,
+                        transport: own.transport)
                 })
         }
 
@@ -229,20 +253,26 @@ struct SnapshotCompiler: Sendable {
                 let pool = configuration.snatPools.first(where: { $0.name == name })
             {
                 var ids: [UInt16] = []
-                for address in pool.addresses where address.family == .ipv4 {
+                for address in pool.addresses {
                     ids.append(try identities.snatAddress(address))
                 }
                 return ids
             }
-            guard let own = observed.ipv4 else {
-                problems.append(
-                    """
-                    \(service.name): snat needs an address, but \(configuration.interface.name) \
-                    has no IPv4 address and no snat_pool is named
-                    """)
-                return []
+            var ids: [UInt16] = []
+            for family in AddressFamily.allCases
+            where service.vips.contains(where: { $0.family == family }) {
+                guard let own = observed.address(family) else {
+                    problems.append(
+                        """
+                        \(service.name): snat needs an address, but \
+                        \(configuration.interface.name) has no \(family.rawValue) address and no \
+                        snat_pool is named
+                        """)
+                    continue
+                }
+                ids.append(try identities.snatAddress(own))
             }
-            return [try identities.snatAddress(own)]
+            return ids
         }
 
         // MARK: Finish
@@ -250,17 +280,7 @@ struct SnapshotCompiler: Sendable {
         mutating func finish(generation: UInt64) -> Result {
             plan.generation = generation
             plan.snatAddresses = plannedSNATAddresses()
-            if let fixed = configuration.interface.fixedNextHop,
-                let everywhere = IPPrefix(IPAddress(IPv4Address(0)), length: 0)
-            {
-                plan.routes = [.init(prefix: everywhere, gateway: hops.index(of: fixed, observed))]
-            } else {
-                plan.routes = bestRoutes().map { route in
-                    .init(
-                        prefix: route.prefix,
-                        gateway: route.gateway.map { hops.index(of: $0, observed) })
-                }
-            }
+            plan.routes = plannedRoutes()
             for address in observed.neighbours.keys { _ = hops.index(of: address, observed) }
             plan.nextHops = hops.values
             if !observed.isUp {
@@ -281,6 +301,21 @@ struct SnapshotCompiler: Sendable {
                 if let pool { planned.reuseAfter = pool.reuseAfter.clampedMilliseconds }
                 return planned
             }
+        }
+
+        private mutating func plannedRoutes() -> [ForwardingPlan.Route] {
+            let fixed = configuration.interface.fixedNextHops
+            var routes: [ForwardingPlan.Route] = fixed.map { hop in
+                .init(prefix: .everywhere(hop.family), gateway: hops.index(of: hop, observed))
+            }
+            for route in bestRoutes()
+            where !fixed.contains(where: { $0.family == route.prefix.family }) {
+                routes.append(
+                    .init(
+                        prefix: route.prefix,
+                        gateway: route.gateway.map { hops.index(of: $0, observed) }))
+            }
+            return routes
         }
 
         /// One route for each prefix: the one of the lowest metric.
@@ -310,6 +345,29 @@ private struct NextHopList {
         values.append(.init(address: address, mac: observed.neighbours[address]?.mac))
         indices[address] = index
         return index
+    }
+}
+
+extension ForwardingPlan.Encapsulation {
+    init(_ configuration: EncapsulationConfiguration) {
+        self.init()
+        ipv4SourcePrefix = configuration.ipv4SourcePrefix
+        ipv6SourcePrefix = configuration.ipv6SourcePrefix
+        timeToLive = configuration.outerTimeToLive
+        dscp = configuration.dscp
+        repliesTooBig = configuration.tooBig == .reply
+        clampsMSS = configuration.mssClamp == .auto
+    }
+}
+
+extension ForwardingPlan.Affinity {
+    init(_ affinity: ServicePolicy.Affinity) {
+        switch affinity {
+        case .fiveTuple: self = .fiveTuple
+        case .clientAddress: self = .clientAddress
+        case .destinationPort: self = .destinationPort
+        case .quicConnectionID: self = .quicConnectionID
+        }
     }
 }
 

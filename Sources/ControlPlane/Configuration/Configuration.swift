@@ -20,6 +20,8 @@ public struct Configuration: Equatable, Sendable {
     public var maglev = MaglevConfiguration()
     /// Connection tables.
     public var connections = ConnectionConfiguration()
+    /// What the load balancer says itself.
+    public var icmp = ICMPConfiguration()
     /// The outer header of `dsr`.
     public var encapsulation = EncapsulationConfiguration()
     /// Named source addresses for `snat`.
@@ -81,8 +83,11 @@ public struct InterfaceConfiguration: Equatable, Sendable {
     public var completionRing = 4096
     /// Bytes of a UMEM chunk: 2048 or 4096.
     public var chunkSize = 4096
-    /// A fixed IPv4 next hop for everything sent; `nil` follows the kernel's routes.
-    public var fixedNextHop: IPAddress?
+    /// The VLAN that every frame carries; `nil` means that none does.
+    public var vlan: UInt16?
+    /// Fixed next hops for everything sent, at most one of each family; a family without one
+    /// follows the kernel's routes.
+    public var fixedNextHops: [IPAddress] = []
     /// Facts that stand in for the interface in the offline commands.
     public var offline: OfflineInterface?
 
@@ -164,6 +169,26 @@ public struct ConnectionConfiguration: Equatable, Sendable {
     public var entriesPerWorker = 1_048_576
     /// What happens to a flow when the table has no entry left.
     public var tableFull = TableFull.stateless
+    /// What happens to fragments.
+    public var fragments = Fragments.track
+    /// New connections a second that one source may have; `nil` is no bound.
+    public var newPerSource: UInt32?
+
+    /// What happens to fragments.
+    public enum Fragments: String, Sendable, CaseIterable {
+        /// They follow the first one of their packet.
+        case track
+        /// They are dropped.
+        case drop
+    }
+}
+
+/// What the load balancer says itself.
+public struct ICMPConfiguration: Equatable, Sendable {
+    /// Whether echo requests to a VIP are answered.
+    public var echoReply = true
+    /// Most error messages a second.
+    public var errorsPerSecond: UInt32 = 1000
 }
 
 /// The outer header of `dsr`.
@@ -171,6 +196,29 @@ public struct EncapsulationConfiguration: Equatable, Sendable {
     /// Prefix that the outer IPv4 source is hashed over, per flow; `nil` means the interface's
     /// address.
     public var ipv4SourcePrefix: IPPrefix?
+    /// The same for the outer IPv6 source.
+    public var ipv6SourcePrefix: IPPrefix?
+    /// Whether the sender of a packet that does not fit is told so.
+    public var tooBig = TooBig.reply
+    /// Whether the MSS of SYNs is lowered to what fits.
+    public var mssClamp = MSSClamp.none
+
+    /// What happens to a packet that does not fit.
+    public enum TooBig: String, Sendable, CaseIterable {
+        /// Its sender gets ICMP with the size that would.
+        case reply
+        /// It is dropped in silence.
+        case drop
+    }
+
+    /// Whether the MSS of SYNs is lowered.
+    public enum MSSClamp: String, Sendable, CaseIterable {
+        /// Never.
+        case none
+        /// To what fits the tunnel of the chosen backend.
+        case auto
+    }
+
     /// Time to live of the outer header: 1–255.
     public var outerTimeToLive: UInt8 = 64
     /// Fixed DSCP of the outer header, 0–63; `nil` copies the inner one.
@@ -206,9 +254,33 @@ public struct ServicePolicy: Equatable, Sendable {
     public var timeouts = ConnectionTimeouts()
     /// How long connections of a removed backend are kept.
     public var drainTimeout = Duration.seconds(300)
+    /// What chooses the backend of a new flow.
+    public var affinity = Affinity.fiveTuple
+    /// What happens when no backend is eligible.
+    public var onNoBackend = NoBackend.drop
 
     /// The defaults.
     public init() {}
+
+    /// What chooses the backend of a new flow.
+    public enum Affinity: String, Sendable, CaseIterable {
+        /// Addresses, ports and protocol.
+        case fiveTuple = "five_tuple"
+        /// The client's address.
+        case clientAddress = "client_address"
+        /// The destination port.
+        case destinationPort = "destination_port"
+        /// The connection ID of QUIC.
+        case quicConnectionID = "quic_cid"
+    }
+
+    /// What happens when no backend is eligible.
+    public enum NoBackend: String, Sendable, CaseIterable {
+        /// Packets are dropped.
+        case drop
+        /// They are answered with RST or ICMP unreachable.
+        case reject
+    }
 }
 
 /// Idle times after which a connection ends, by protocol and state.
@@ -231,7 +303,7 @@ public struct ServiceConfiguration: Equatable, Sendable {
     /// Name, unique in the file.
     public var name: String
     /// The addresses clients connect to.
-    public var vips: [IPAddress]
+    public var vips: [IPPrefix]
     /// The ports of every VIP.
     public var ports: [ServicePort]
     /// How packets reach the backends.
@@ -244,10 +316,14 @@ public struct ServiceConfiguration: Equatable, Sendable {
     public var backends: [BackendConfiguration]
     /// Name of the service whose backends it shares.
     public var backendsFrom: String?
+    /// Clients that are served; empty means all.
+    public var sourceRanges: [IPPrefix] = []
+    /// With fewer eligible backends the service counts as down.
+    public var minimumBackends = 1
 
     /// A service of its parts.
     public init(
-        name: String, vips: [IPAddress], ports: [ServicePort], mode: ForwardingMode,
+        name: String, vips: [IPPrefix], ports: [ServicePort], mode: ForwardingMode,
         snatPool: String? = nil, policy: ServicePolicy = .init(),
         backends: [BackendConfiguration] = [], backendsFrom: String? = nil
     ) {
@@ -262,18 +338,31 @@ public struct ServiceConfiguration: Equatable, Sendable {
     }
 }
 
-/// A port and protocol, written `80/tcp`.
+/// Ports and protocol, written `80/tcp`, `8000-8099/tcp` or `any/udp`.
 public struct ServicePort: Hashable, Sendable {
-    /// 1–65535.
-    public var port: UInt16
+    /// The ports; ``ServiceKey/anyPort`` for `any`.
+    public var ports: ClosedRange<UInt16>
     /// The transport protocol.
     public var transport: TransportProtocol
 
-    /// A port of its two parts.
-    public init(port: UInt16, transport: TransportProtocol) {
-        self.port = port
+    /// Ports of their two parts.
+    public init(ports: ClosedRange<UInt16>, transport: TransportProtocol) {
+        self.ports = ports
         self.transport = transport
     }
+
+    /// One port.
+    public init(port: UInt16, transport: TransportProtocol) {
+        self.init(ports: port...port, transport: transport)
+    }
+
+    /// The port when it is one only.
+    public var port: UInt16? { ports.count == 1 ? ports.lowerBound : nil }
+}
+
+extension ServicePort: CustomStringConvertible {
+    /// As it is written.
+    public var description: String { "\(ServiceKey.text(of: ports))/\(transport)" }
 }
 
 /// What the operator declared of a backend.

@@ -88,21 +88,22 @@ struct ConfigurationChecks {
 
     private func checkKeys() {
         var names: Set<String> = []
-        var owners: [ServiceKey: String] = [:]
+        // By VIP, so that many services are compared with few.
+        var owners: [IPPrefix: [(key: ServiceKey, name: String)]] = [:]
         for (index, service) in configuration.services.enumerated() {
             if !names.insert(service.name).inserted {
                 problems.error(
                     places.services[index], "service '\(service.name)' is defined twice")
             }
             for key in service.keys {
-                if let owner = owners[key] {
+                if let owner = owners[key.vips]?.first(where: { $0.key.conflicts(with: key) }) {
                     problems.error(
                         places.services[index],
-                        owner == service.name
+                        owner.name == service.name
                             ? "'\(service.name)' names \(key) twice"
-                            : "'\(service.name)' answers at \(key), and so does '\(owner)'")
+                            : "'\(service.name)' answers at \(key), and so does '\(owner.name)'")
                 } else {
-                    owners[key] = service.name
+                    owners[key.vips, default: []].append((key, service.name))
                 }
             }
         }
@@ -138,6 +139,16 @@ struct ConfigurationChecks {
     private func checkTranslation(
         _ service: ServiceConfiguration, _ backend: BackendConfiguration, _ place: Node
     ) {
+        if service.mode == .snat,
+            let vip = service.vips.first(where: { $0.family != backend.address.family })
+        {
+            problems.error(
+                place,
+                """
+                '\(service.name)' is snat, which cannot mix families: backend \(backend.address), VIP \
+                \(vip.network)
+                """)
+        }
         guard service.mode == .dsr, let port = backend.port,
             let own = service.ports.first(where: { $0.port != port })
         else { return }
@@ -145,8 +156,25 @@ struct ConfigurationChecks {
             place,
             """
             '\(service.name)' is dsr, which cannot translate ports: backend \(backend.endpoint), \
-            service port \(own.port)
+            service port \(ServiceKey.text(of: own.ports))
             """)
+    }
+
+    /// An interface with a pool of one family cannot serve a service of the other.
+    private func checkPoolFamily(_ index: Int) {
+        let service = configuration.services[index]
+        guard service.mode == .snat,
+            let pool = configuration.snatPools.first(where: { $0.name == service.snatPool })
+        else { return }
+        for family in Set(service.vips.map(\.family)) {
+            guard !pool.addresses.contains(where: { $0.family == family }) else { continue }
+            problems.error(
+                place("snat_pool", in: index),
+                """
+                service '\(service.name)' has \(family.rawValue) VIPs, but snat_pool \
+                '\(pool.name)' has no \(family.rawValue) address
+                """)
+        }
     }
 
     private func checkReferences(_ index: Int) {
@@ -162,6 +190,7 @@ struct ConfigurationChecks {
                 \(names.isEmpty ? "none" : names))
                 """)
         }
+        checkPoolFamily(index)
         guard let owner = service.backendsFrom else { return }
         let found = configuration.services.first { $0.name == owner }
         if found == nil {
@@ -206,7 +235,7 @@ struct ConfigurationChecks {
                 places.services[index],
                 "tcp_established of '\(service.name)' is below 2 h 4 min (RFC 5382 REQ-5)")
         }
-        let hasHighPort = service.ports.contains { $0.transport == .udp && $0.port >= 1024 }
+        let hasHighPort = service.ports.contains { $0.transport == .udp && $0.ports.upperBound >= 1024 }
         if hasHighPort, timeouts.udp < .seconds(120) {
             problems.warning(
                 places.services[index], "udp of '\(service.name)' is below 2 min (RFC 4787 REQ-5)")
@@ -245,21 +274,28 @@ struct ConfigurationChecks {
             problems.error(root.place("workers"), "core \(core) is not online or not allowed")
         }
         for (index, service) in configuration.services.enumerated() {
-            for vip in service.vips where host.addresses.contains(vip) {
+            for vip in service.vips {
+                guard let own = host.addresses.first(where: vip.contains) else { continue }
+                let isHost = vip.length == vip.family.bitCount
                 problems.error(
                     places.services[index],
                     """
-                    VIP \(vip) of '\(service.name)' is an address of this host: its own traffic, \
-                    SSH too, would be cut off
+                    VIP \(isHost ? vip.network.description : vip.description) of \
+                    '\(service.name)' \(isHost ? "is" : "has \(own),") an address of this host: its \
+                    own traffic, SSH too, would be cut off
                     """)
             }
             if service.mode == .dsr, mtu <= 1500 {
+                let overhead = service.backends.contains { $0.address.family == .ipv6 } ? 40 : 20
+                let answer =
+                    configuration.encapsulation.tooBig == .reply
+                    ? "draw ICMP too big" : "are dropped"
                 problems.warning(
                     places.services[index],
                     """
-                    '\(service.name)' encapsulates (20 bytes) but \(interface.name) has MTU \(mtu): \
-                    full-size segments are dropped; 'ip link set \(interface.name) mtu 1520', or \
-                    advmss 1440 on the backends
+                    '\(service.name)' encapsulates (\(overhead) bytes) but \(interface.name) has MTU \
+                    \(mtu): full-size segments \(answer); 'ip link set \(interface.name) mtu \
+                    \(mtu + overhead)', or advmss \(mtu - 40 - overhead) on the backends
                     """)
             }
         }

@@ -25,6 +25,7 @@ struct DocumentReader {
         readWorkers(section, &configuration)
         readMemory(section, &configuration)
         readConnections(section, &configuration)
+        readICMP(section, &configuration)
         readEncapsulation(section, &configuration)
         readOperation(section, &configuration)
 
@@ -85,7 +86,9 @@ struct DocumentReader {
         else { return nil }
         var interface = InterfaceConfiguration(name: name)
         section.only("role", "both")
-        section.only("vlan", "none")
+        if let (_, text) = section.text("vlan"), text != "none" {
+            interface.vlan = section.integer("vlan", in: 1...4094).map(UInt16.init)
+        }
         let mode = section.choice("attach_mode", InterfaceConfiguration.AttachMode.self)
         interface.attachMode = mode ?? interface.attachMode
         let bind = section.choice("bind_mode", InterfaceConfiguration.BindMode.self)
@@ -122,11 +125,15 @@ struct DocumentReader {
         guard let node = section.value("next_hop"), node.scalar?.string != "auto" else { return }
         guard
             let addresses = ConfigurationSection(
-                node, "'next_hop'", keys: ["ipv4"], later: ["ipv6"], problems)
+                node, "'next_hop'", keys: ["ipv4", "ipv6"], problems)
         else { return }
-        interface.fixedNextHop = addresses.parsed("ipv4", "an IPv4 address") {
+        let ipv4 = addresses.parsed("ipv4", "an IPv4 address") {
             IPv4Address($0).map { IPAddress($0) }
         }
+        let ipv6 = addresses.parsed("ipv6", "an IPv6 address") {
+            IPv6Address($0).map { IPAddress($0) }
+        }
+        interface.fixedNextHops = [ipv4, ipv6].compactMap { $0 }
     }
 
     private func readOffline(_ node: Node) -> OfflineInterface? {
@@ -137,7 +144,7 @@ struct DocumentReader {
         let rule = "a hardware address, such as 02:00:00:00:00:01"
         let mac = section.parsed("mac", rule) { MACAddress($0) }
         let nextHop = section.parsed("next_hop_mac", rule) { MACAddress($0) }
-        let mtu = section.integer("mtu", in: 576...9216)
+        let mtu = section.integer("mtu", in: 68...9216)
         let ipv4 = section.parsed("ipv4", "an IPv4 address") { IPv4Address($0) }
         let ipv6 = section.parsed("ipv6", "an IPv6 address") { IPv6Address($0) }
         guard section.requires("mac"), section.requires("next_hop_mac"), let mac, let nextHop else {
@@ -189,13 +196,38 @@ struct DocumentReader {
     ) {
         guard
             let section = section(
-                root, "connections", keys: ["entries_per_worker", "table_full"],
-                later: ["new_per_source", "fragments"])
+                root, "connections",
+                keys: ["entries_per_worker", "table_full", "new_per_source", "fragments"])
         else { return }
         configuration.connections.entriesPerWorker =
             section.integer("entries_per_worker", in: 1024...16_777_215) ?? 1_048_576
         let full = section.choice("table_full", ConnectionConfiguration.TableFull.self)
         configuration.connections.tableFull = full ?? .stateless
+        let fragments = section.choice("fragments", ConnectionConfiguration.Fragments.self)
+        configuration.connections.fragments = fragments ?? .track
+        configuration.connections.newPerSource =
+            section.parsed(
+                "new_per_source", "'none', or a rate such as 1000/s",
+                { $0 == "none" ? .some(nil) : Self.rate($0).map { .some($0) } }) ?? nil
+    }
+
+    /// `1000/s`, at least one.
+    private static func rate(_ text: String) -> UInt32? {
+        guard text.hasSuffix("/s"),
+            let number = ConfigurationSection.integer(String(text.dropLast(2))),
+            (1...10_000_000).contains(number)
+        else { return nil }
+        return UInt32(number)
+    }
+
+    private func readICMP(_ root: ConfigurationSection, _ configuration: inout Configuration) {
+        guard let section = section(root, "icmp", keys: ["echo_reply", "errors_per_second"]) else {
+            return
+        }
+        configuration.icmp.echoReply =
+            section.parsed("echo_reply", "true or false", { Bool($0) }) ?? true
+        configuration.icmp.errorsPerSecond =
+            section.integer("errors_per_second", in: 1...1_000_000).map(UInt32.init) ?? 1000
     }
 
     // MARK: The outer header
@@ -203,14 +235,12 @@ struct DocumentReader {
     private func readEncapsulation(
         _ root: ConfigurationSection, _ configuration: inout Configuration
     ) {
-        if let node = root.value("icmp") {
-            problems.error(node, "'icmp' \(ConfigurationSection.notInThisVersion)")
-        }
         guard
             let section = section(
                 root, "encapsulation",
-                keys: ["ipv4_source", "outer_ttl", "dscp", "too_big", "mss_clamp"],
-                later: ["ipv6_source"])
+                keys: [
+                    "ipv4_source", "ipv6_source", "outer_ttl", "dscp", "too_big", "mss_clamp",
+                ])
         else { return }
         if let number = section.integer("outer_ttl", in: 1...255) {
             configuration.encapsulation.outerTimeToLive = UInt8(number)
@@ -220,19 +250,33 @@ struct DocumentReader {
         {
             configuration.encapsulation.dscp = UInt8(number)
         }
-        section.only("too_big", "drop")
-        section.only("mss_clamp", "none")
-        guard let node = section.value("ipv4_source"), node.scalar?.string != "interface",
+        let tooBig = section.choice("too_big", EncapsulationConfiguration.TooBig.self)
+        configuration.encapsulation.tooBig = tooBig ?? .reply
+        let clamp = section.choice("mss_clamp", EncapsulationConfiguration.MSSClamp.self)
+        configuration.encapsulation.mssClamp = clamp ?? .none
+        configuration.encapsulation.ipv4SourcePrefix = sourcePrefix(
+            section, "ipv4_source", .ipv4, "an IPv4 prefix without host bits, such as 172.16.0.0/16"
+        )
+        configuration.encapsulation.ipv6SourcePrefix = sourcePrefix(
+            section, "ipv6_source", .ipv6, "an IPv6 prefix without host bits, such as 100::/64")
+    }
+
+    /// The prefix that an outer source is hashed over; `nil` for the interface's address.
+    private func sourcePrefix(
+        _ section: ConfigurationSection, _ key: String, _ family: AddressFamily,
+        _ expected: String
+    ) -> IPPrefix? {
+        guard let node = section.value(key), node.scalar?.string != "interface",
             let source = ConfigurationSection(
-                node, "'ipv4_source'", keys: ["mode", "prefix"], problems)
-        else { return }
+                node, "'\(key)'", keys: ["mode", "prefix"], problems)
+        else { return nil }
         let mode = source.parsed("mode", "one of interface, hash") {
             ["interface", "hash"].contains($0) ? $0 : nil
         }
-        guard mode == "hash", source.requires("prefix") else { return }
-        configuration.encapsulation.ipv4SourcePrefix = source.parsed(
-            "prefix", "an IPv4 prefix without host bits, such as 172.16.0.0/16"
-        ) { IPPrefix($0).flatMap { $0.family == .ipv4 ? $0 : nil } }
+        guard mode == "hash", source.requires("prefix") else { return nil }
+        return source.parsed("prefix", expected) {
+            IPPrefix($0).flatMap { $0.family == family ? $0 : nil }
+        }
     }
 
     // MARK: Operation

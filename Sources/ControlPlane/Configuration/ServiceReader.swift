@@ -50,8 +50,10 @@ struct ServiceReader {
     }
 
     private func readPolicy(_ section: ConfigurationSection, _ policy: inout ServicePolicy) {
-        section.only("affinity", "five_tuple")
-        section.only("on_no_backend", "drop")
+        let affinity = section.choice("affinity", ServicePolicy.Affinity.self)
+        policy.affinity = affinity ?? policy.affinity
+        let nobody = section.choice("on_no_backend", ServicePolicy.NoBackend.self)
+        policy.onNoBackend = nobody ?? policy.onNoBackend
         policy.drainTimeout = section.duration("drain_timeout") ?? policy.drainTimeout
         guard let node = section.value("timeouts"),
             let timeouts = ConfigurationSection(
@@ -116,19 +118,16 @@ struct ServiceReader {
             problems.error(node, "an address of a SNAT pool must be a single value")
             return []
         }
-        if IPv6Address(text) != nil || text.contains(":") {
-            problems.error(node, "IPv6 \(ConfigurationSection.notInThisVersion)")
-            return []
-        }
         if let address = IPAddress(text) { return [address] }
         if let prefix = IPPrefix(text), let count = prefix.addressCount, count <= most {
             return (0..<UInt64(count)).map(prefix.address)
         }
-        let ends = text.split(separator: "-").map { IPv4Address(String($0)) }
+        let ends = text.split(separator: "-").map { IPAddress(String($0)) }
         if ends.count == 2, let first = ends[0], let last = ends[1], first <= last,
-            last.value - first.value < UInt32(most)
+            first.high == last.high, first.family == last.family,
+            last.low - first.low < UInt64(most)
         {
-            return (first.value...last.value).map { IPAddress(IPv4Address($0)) }
+            return (first.low...last.low).map { IPAddress(high: first.high, low: $0) }
         }
         problems.error(
             node,
@@ -137,11 +136,7 @@ struct ServiceReader {
     }
 
     private static func portRange(_ text: String) -> ClosedRange<UInt16>? {
-        let ends = text.split(separator: "-", omittingEmptySubsequences: false)
-            .map { ConfigurationSection.integer(String($0)).flatMap { UInt16(exactly: $0) } }
-        guard ends.count == 2, let first = ends[0], let last = ends[1], first > 0, first <= last
-        else { return nil }
-        return first...last
+        text.contains("-") ? ServiceKey.ports(text) : nil
     }
 
     // MARK: Services
@@ -156,10 +151,9 @@ struct ServiceReader {
                     node, "a service",
                     keys: [
                         "name", "vips", "ports", "mode", "encapsulation", "snat_pool", "backends",
-                        "backends_from",
+                        "backends_from", "source_ranges", "minimum_backends",
                     ] + Self.policyKeys,
-                    later: ["source_ranges", "minimum_backends", "announce"]
-                        + Self.laterPolicyKeys, problems)
+                    later: ["announce"] + Self.laterPolicyKeys, problems)
             else { continue }
             readService(section, &configuration, &places)
         }
@@ -181,6 +175,11 @@ struct ServiceReader {
             mode: mode ?? configuration.defaultMode, snatPool: section.text("snat_pool")?.text,
             policy: configuration.defaultPolicy)
         readPolicy(section, &service.policy)
+        service.sourceRanges = (section.list("source_ranges") ?? []).compactMap(sourceRange)
+        if let node = section.value("source_ranges"), node.sequence?.isEmpty == true {
+            problems.error(node, "'source_ranges' must not be empty: leave it out to serve anyone")
+        }
+        service.minimumBackends = section.integer("minimum_backends", in: 1...65535) ?? 1
         for (key, list) in [("vips", vipNodes), ("ports", portNodes)]
         where section.has(key) && section.value(key)?.sequence != nil && list.isEmpty {
             problems.error(section.place(key), "'\(key)' of a service must not be empty")
@@ -201,19 +200,25 @@ struct ServiceReader {
         places.vips.append(vipNodes)
     }
 
-    private func vip(_ node: Node) -> IPAddress? {
+    private func vip(_ node: Node) -> IPPrefix? {
         guard let text = node.scalar?.string else {
-            problems.error(node, "a VIP must be a single address")
+            problems.error(node, "a VIP must be a single address or prefix")
             return nil
         }
-        if let address = IPAddress(text) {
-            if address.family == .ipv4 { return address }
-            problems.error(node, "IPv6 \(ConfigurationSection.notInThisVersion)")
-        } else if IPPrefix(text) != nil {
-            problems.error(node, "a prefix as VIP \(ConfigurationSection.notInThisVersion)")
-        } else {
-            problems.error(node, "VIP '\(text)' is no IP address")
-        }
+        if let prefix = IPAddress(text).map(IPPrefix.init) ?? IPPrefix(text) { return prefix }
+        problems.error(
+            node,
+            text.contains("/")
+                ? "VIP '\(text)' is no prefix without host bits, such as 203.0.113.16/28"
+                : "VIP '\(text)' is no IP address")
+        return nil
+    }
+
+    private func sourceRange(_ node: Node) -> IPPrefix? {
+        let text = node.scalar?.string ?? ""
+        if let prefix = IPAddress(text).map(IPPrefix.init) ?? IPPrefix(text) { return prefix }
+        problems.error(
+            node, "source range '\(text)' is no address and no prefix without host bits")
         return nil
     }
 
@@ -227,18 +232,13 @@ struct ServiceReader {
             problems.error(node, "port '\(text)' is not PORT/tcp or PORT/udp, such as 80/tcp")
             return nil
         }
-        if parts[0] == "any" || parts[0].contains("-") {
-            let what = parts[0] == "any" ? "any port" : "a range of ports"
-            problems.error(node, "\(what) \(ConfigurationSection.notInThisVersion)")
+        guard let ports = ServiceKey.ports(String(parts[0])) else {
+            problems.error(
+                node,
+                "port '\(parts[0])' is outside 1...65535, and no range such as 8000-8099 or 'any'")
             return nil
         }
-        guard let number = ConfigurationSection.integer(String(parts[0])),
-            let port = UInt16(exactly: number), port > 0
-        else {
-            problems.error(node, "port '\(parts[0])' is outside 1...65535")
-            return nil
-        }
-        return ServicePort(port: port, transport: transport)
+        return ServicePort(ports: ports, transport: transport)
     }
 
     // MARK: Backends
@@ -269,10 +269,6 @@ struct ServiceReader {
         }
         guard let endpoint = Endpoint(text) else {
             problems.error(node, "backend '\(text)' is no IP or IP:PORT")
-            return nil
-        }
-        guard endpoint.address.family == .ipv4 else {
-            problems.error(node, "IPv6 \(ConfigurationSection.notInThisVersion)")
             return nil
         }
         return endpoint

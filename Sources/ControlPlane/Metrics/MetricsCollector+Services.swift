@@ -13,7 +13,7 @@ extension MetricsCollector {
                 out.sample(
                     "xdplb_service_info",
                     [
-                        label(service), ("vip", key.vip.description), ("port", "\(key.port)"),
+                        label(service), ("vip", key.vipText), ("port", ServiceKey.text(of: key.ports)),
                         ("protocol", key.transport.description), ("mode", mode.description),
                         ("encapsulation", mode == .dsr ? "ipip" : "none"),
                     ], 1.0)

@@ -24,6 +24,11 @@ public protocol ControlPlaneService: Sendable {
         _ filter: ConnectionFilter, limit: Int
     ) async -> (records: [ConnectionRecord], matched: Int)
 
+    /// Where a packet would go, and why; nothing is sent or changed.
+    ///
+    /// - Throws: ``ChangeRefused`` when it cannot be tried.
+    func trace(_ packet: ProbePacket) async throws(ChangeRefused) -> TraceDocument
+
     /// Ends the connections that match.
     ///
     /// - Returns: How many were ended.

@@ -25,6 +25,18 @@ public protocol DataPlaneHandle: Sendable {
     /// - Returns: One finished walk for each worker.
     func scan(_ filter: ConnectionFilter, _ action: ConnectionScan.Action) async -> [ConnectionScan]
 
+    /// Runs one packet through a pipeline of its own.
+    ///
+    /// - Parameters:
+    ///   - packet: The packet.
+    ///   - plan: What is decided by.
+    ///   - connection: A copy of the connection it belongs to.
+    /// - Returns: What looking it up found, and what the pipeline did.
+    /// - Throws: ``PublishError`` when there is no memory for it.
+    func trace(
+        _ packet: ProbePacket, under plan: ForwardingPlan, _ connection: ConnectionRecord?
+    ) async throws(PublishError) -> (facts: TraceFacts, outcome: TraceOutcome)
+
     /// What the kernel counts for the sockets and the steering program.
     func kernelCounters() -> KernelCounters
 }

@@ -67,6 +67,52 @@ extension Reconciler {
         )
     }
 
+    /// See ``ControlPlaneService/trace(_:)``.
+    public func trace(_ packet: ProbePacket) async throws(ChangeRefused) -> TraceDocument {
+        let plan = running.plan
+        let connection = await connection(of: packet.flow)
+        do throws(PublishError) {
+            let (facts, outcome) = try await link.trace(packet, under: plan, connection)
+            return TraceWriter(
+                plan: plan, interface: desired.configuration.interface.name, names: traceNames
+            ).document(packet, facts, connection, outcome)
+        } catch {
+            throw ChangeRefused(
+                kind: .conflict, code: "trace", message: "cannot trace: \(error)")
+        }
+    }
+
+    /// The connection that a flow belongs to, in either direction; `nil` when none is tracked.
+    private func connection(of flow: FiveTuple) async -> ConnectionRecord? {
+        var fromClient = ConnectionFilter()
+        fromClient.client = flow.source
+        let scans = await link.scan(fromClient, .list(limit: ConnectionScan.maximumLimit))
+        if let found = scans.flatMap(\.results).first(where: { $0.flow == flow }) { return found }
+        guard let address = running.plan.snatAddresses.first(where: { $0.address == flow.destination })
+        else { return nil }
+        let all = await link.scan(.init(), .list(limit: ConnectionScan.maximumLimit))
+        let backends = Dictionary(
+            running.plan.backends.map { ($0.id, $0.address) }, uniquingKeysWith: { first, _ in first })
+        return all.flatMap(\.results).first { record in
+            record.mode == .snat && record.snatAddress == address.id
+                && record.snatPort == flow.destinationPort && record.flow.transport == flow.transport
+                && backends[record.backend] == flow.source
+        }
+    }
+
+    private var traceNames: TraceWriter.Names {
+        let services = running.services
+        let backends = Dictionary(
+            services.flatMap(\.backends).map { ($0.identity.id, $0) },
+            uniquingKeysWith: { first, _ in first })
+        return TraceWriter.Names(
+            service: { id in services.first { $0.id == id }?.configuration.name },
+            backend: { id in backends[id].map { TraceWriter.text(of: $0.configuration) } },
+            backendState: { id in
+                backends[id].map { TraceWriter.state(of: $0.configuration) } ?? "unknown"
+            })
+    }
+
     /// See ``ControlPlaneService/flushConnections(_:by:)``.
     public func flushConnections(_ filter: ConnectionFilter, by user: String) async -> Int {
         let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }

@@ -45,6 +45,9 @@ public struct ServiceView: Sendable {
 
     /// Backends that get new connections.
     public var eligibleCount: Int { backends.filter(\.isEligible).count }
+
+    /// Whether there are as many of them as it needs.
+    public var isUp: Bool { eligibleCount >= max(configuration.minimumBackends, 1) }
 }
 
 /// A backend as it runs.

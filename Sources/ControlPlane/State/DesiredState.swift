@@ -41,7 +41,7 @@ struct DesiredState: Sendable {
         configuration.services.firstIndex { service in
             switch reference {
             case .name(let name): service.name == name
-            case .key(let key): service.keys.contains(key)
+            case .key(let key): service.keys.contains { $0.covers(key) }
             }
         }
     }
@@ -201,8 +201,8 @@ struct DesiredState: Sendable {
                     """)
         }
         let service = ServiceConfiguration(
-            name: update.name ?? key.description, vips: [key.vip],
-            ports: [ServicePort(port: key.port, transport: key.transport)],
+            name: update.name ?? key.description, vips: [key.vips],
+            ports: [ServicePort(ports: key.ports, transport: key.transport)],
             mode: update.mode ?? configuration.defaultMode, snatPool: update.snatPool,
             policy: configuration.defaultPolicy, backends: update.backends)
         guard !configuration.services.contains(where: { $0.name == service.name }) else {
@@ -210,10 +210,13 @@ struct DesiredState: Sendable {
                 kind: .conflict, code: "name_taken",
                 message: "there is a service named \(service.name) already. Nothing was changed")
         }
-        guard key.vip.family == .ipv4, key.port > 0 else {
+        let taken = configuration.services.first { other in
+            other.keys.contains { $0.conflicts(with: key) }
+        }
+        if let taken {
             throw ChangeRefused(
-                kind: .invalid, code: "not_in_this_version",
-                message: "\(key): IPv6 and any-port services are not in this version")
+                kind: .conflict, code: "key_taken",
+                message: "\(taken.name) answers at \(key) already. Nothing was changed")
         }
         try Self.check(service, service.backends)
         try checkPool(of: service)
@@ -271,11 +274,14 @@ struct DesiredState: Sendable {
                     message: "\(service.name): backend \(backend.endpoint) is named twice",
                     location: location)
             }
-            guard backend.address.family == .ipv4 else {
+            let isMixed = service.vips.contains { $0.family != backend.address.family }
+            if service.mode == .snat, isMixed {
                 throw ChangeRefused(
-                    kind: .invalid, code: "not_in_this_version",
-                    message: "\(service.name): IPv6 backends are not in this version",
-                    location: location)
+                    kind: .conflict, code: "mixed_families_in_snat",
+                    message: """
+                        \(service.name): snat cannot mix families, but \(backend.name) is \
+                        \(backend.address) and a VIP is of the other. Nothing was changed
+                        """, location: location)
             }
             guard service.mode == .dsr, let port = backend.port else { continue }
             for own in service.ports where own.port != port {
@@ -283,7 +289,8 @@ struct DesiredState: Sendable {
                     kind: .conflict, code: "port_translation_in_dsr",
                     message: """
                         \(service.name): dsr cannot translate ports, but \(backend.name) is \
-                        \(backend.endpoint) and the service port is \(own.port). Nothing was changed
+                        \(backend.endpoint) and the service port is \
+                        \(ServiceKey.text(of: own.ports)). Nothing was changed
                         """, location: location)
             }
         }
@@ -294,7 +301,7 @@ extension ServiceConfiguration {
     /// Every VIP at every port.
     var keys: [ServiceKey] {
         vips.flatMap { vip in
-            ports.map { ServiceKey(vip: vip, port: $0.port, transport: $0.transport) }
+            ports.map { ServiceKey(vips: vip, ports: $0.ports, transport: $0.transport) }
         }
     }
 }

@@ -67,6 +67,14 @@ public struct ObservedState: Equatable, Sendable {
     /// The interface's first IPv4 address.
     public var ipv4: IPAddress? { addresses.first { $0.family == .ipv4 } }
 
+    /// The interface's first IPv6 address that is known beyond the link (RFC 4291 §2.5.6).
+    public var ipv6: IPAddress? {
+        addresses.first { $0.family == .ipv6 && $0.high >> 54 != 0xfe80 >> 6 }
+    }
+
+    /// The interface's address of a family.
+    public func address(_ family: AddressFamily) -> IPAddress? { family == .ipv4 ? ipv4 : ipv6 }
+
     /// Where packets to a destination go at layer 2; `nil` without a route.
     public func nextHop(towards destination: IPAddress) -> IPAddress? {
         let route =

@@ -17,9 +17,6 @@ public struct TraceRequest: Codable, Equatable, Sendable {
         self.size = size
     }
 
-    /// What the request's members are called.
-    static let members: Set<String> = ["flow", "flags", "size"]
-
     /// Bytes of a packet when none are given.
     private static let usualSize = 60
 
@@ -84,4 +81,8 @@ public struct TraceRequest: Codable, Equatable, Sendable {
     private static func refused(_ message: String) -> ChangeRefused {
         ChangeRefused(kind: .invalid, code: "trace", message: message, location: "flow")
     }
+}
+
+extension TraceRequest: ChangeBody {
+    package static let members: Set<String> = ["flow", "flags", "size"]
 }

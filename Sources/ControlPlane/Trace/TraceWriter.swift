@@ -24,6 +24,17 @@ public struct TraceWriter: Sendable {
         }
     }
 
+    /// A backend as a trace calls it: its name, and its address when that is another word.
+    static func text(of backend: BackendConfiguration) -> String {
+        let endpoint = backend.endpoint.description
+        return backend.name == endpoint ? endpoint : "\(backend.name) \(endpoint)"
+    }
+
+    /// How a backend stands, in words.
+    static func state(of backend: BackendConfiguration) -> String {
+        "\(backend.adminState.rawValue), weight \(backend.weight)"
+    }
+
     let plan: ForwardingPlan
     let interface: String
     let names: Names

@@ -26,6 +26,13 @@ public struct IPPrefix: Hashable, Sendable, BitwiseCopyable {
         length = address.family.bitCount
     }
 
+    /// All addresses of a family.
+    public static func everywhere(_ family: AddressFamily) -> IPPrefix {
+        let zero = IPAddress(high: 0, low: 0)
+        let first = family == .ipv4 ? IPAddress(IPv4Address(0)) : zero
+        return IPPrefix(first, length: 0) ?? IPPrefix(first)
+    }
+
     /// The first `length` bits of a half set.
     private static func mask(_ length: Int) -> UInt64 {
         length == 0 ? 0 : UInt64.max << (64 - UInt64(length))

@@ -15,6 +15,16 @@ public struct HashKey: Hashable, Sendable {
         high = bytes.dropFirst(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
     }
 
+    /// A key of 32 hexadecimal digits; `nil` for anything else.
+    public init?(hex text: String) {
+        let digits = Array(text.utf8)
+        let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap { index in
+            UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16)
+        }
+        guard digits.count == 32, bytes.count == 16, !text.contains("+") else { return nil }
+        self.init(bytes: bytes)
+    }
+
     /// A number that tells two keys apart without telling what they are.
     public var identity: UInt64 { SipHash.hash([UInt8]("xdplb key identity".utf8), key: self) }
 }

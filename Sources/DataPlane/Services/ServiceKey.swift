@@ -97,11 +97,14 @@ extension ServiceKey: CustomStringConvertible, LosslessStringConvertible {
             ? String(ports.lowerBound) : "\(ports.lowerBound)-\(ports.upperBound)"
     }
 
+    /// The VIP, or the prefix of VIPs.
+    public var vipText: String {
+        vips.length == vips.family.bitCount ? vips.network.description : vips.description
+    }
+
     /// `VIP:PORT/PROTOCOL`, as it is read.
     public var description: String {
-        let isHost = vips.length == vips.family.bitCount
-        let host = isHost ? vips.network.description : vips.description
-        let text = vips.family == .ipv4 ? host : "[\(host)]"
+        let text = vips.family == .ipv4 ? vipText : "[\(vipText)]"
         return "\(text):\(Self.text(of: ports))/\(transport)"
     }
 }

@@ -179,7 +179,8 @@ struct Daemon {
     /// A VIP that is an address of the host would cut the host's own traffic off.
     private func check(_ observed: ObservedState) throws(CommandFailure) {
         for service in configuration.services {
-            for vip in service.vips where observed.addresses.contains(vip) {
+            for vips in service.vips {
+                guard let vip = observed.addresses.first(where: vips.contains) else { continue }
                 throw CommandFailure(
                     .refused,
                     """

@@ -60,6 +60,16 @@ final class DataPlaneLink: DataPlaneHandle {
         await pool.scan(filter, action)
     }
 
+    func trace(
+        _ packet: ProbePacket, under plan: ForwardingPlan, _ connection: ConnectionRecord?
+    ) async throws(PublishError) -> (facts: TraceFacts, outcome: TraceOutcome) {
+        do throws(CommandFailure) {
+            return try Tracer.trace(packet, under: plan, connection)
+        } catch {
+            throw PublishError(error.description)
+        }
+    }
+
     func kernelCounters() -> KernelCounters {
         var counters = KernelCounters()
         steering.withLock { steered in
@@ -115,7 +125,12 @@ extension SteeringRules {
     /// The rules that follow from a plan.
     init(_ plan: ForwardingPlan) {
         self.init()
-        services = Set(plan.steeredServices.map(Endpoint.init))
+        services = Set(
+            plan.services.flatMap(\.keys).map { key in
+                Endpoint(
+                    address: key.vips.network.mappedBytes, port: key.port ?? 0,
+                    transport: key.transport.rawValue)
+            })
         backends = Set(plan.snatSources.map(Endpoint.init))
         for address in plan.snatAddresses { pool[address.address.mappedBytes] = address.ports }
     }
