@@ -86,9 +86,7 @@ extension Pipeline {
         _ source: IPAddress, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) -> Bool {
         guard let rate = snapshot.newPerSource else { return true }
-        let client = FiveTuple(
-            source: source, destination: FiveTuple.zero.source, ports: 0, transport: 0)
-        return sources.admit(source, snapshot.flowHash.hash(client), rate: rate, at: tick)
+        return sources.take(source, snapshot.hash(ofSource: source), rate: rate, at: tick)
     }
 
     /// Puts an entry into the table, at the cost of a transitory one if it must be; 0 when that is

@@ -31,14 +31,29 @@ extension Pipeline {
         {
             throw .policy
         }
-        if isForVIP {
-            try forwardErrorToBackend(&batch, index, packet, snapshot, tick)
-        } else if let quote = quote(in: packet, batch[index]) {
-            try forwardErrorToClient(&batch, index, packet, quote, snapshot, tick)
-        } else {
-            try relayTunnelError(&batch, index, packet, icmp, snapshot, tick)
+        // Who tries out which connections there are gets few tries.
+        let source = batch[index].flow.source
+        let hash = snapshot.hash(ofSource: source)
+        guard guessers.has(source, hash, rate: Self.guessesPerSecond, at: tick) else {
+            throw .rateLimited
+        }
+        do throws(DropReason) {
+            if isForVIP {
+                try forwardErrorToBackend(&batch, index, packet, snapshot, tick)
+            } else if let quote = quote(in: packet, batch[index]) {
+                try forwardErrorToClient(&batch, index, packet, quote, snapshot, tick)
+            } else {
+                try relayTunnelError(&batch, index, packet, icmp, snapshot, tick)
+            }
+        } catch {
+            _ = guessers.take(source, hash, rate: Self.guessesPerSecond, at: tick)
+            throw error
         }
     }
+
+    /// Errors about nothing of ours that a source may send: a router that still tells of
+    /// connections that have ended sends few, somebody who guesses ports needs thousands.
+    private static let guessesPerSecond: UInt32 = 16
 
     /// The frame, cut to where its packet ends.
     private func icmpPacket(

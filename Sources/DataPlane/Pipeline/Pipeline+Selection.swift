@@ -68,14 +68,19 @@ extension ForwardingSnapshot {
         case .fiveTuple, .quicConnectionID:
             return hash.slotWord
         case .clientAddress:
-            let client = FiveTuple(
-                source: flow.source, destination: nowhere, ports: 0, transport: 0)
-            return flowHash.hash(client).slotWord
+            return self.hash(ofSource: flow.source).slotWord
         case .destinationPort:
             let port = FiveTuple(
                 source: nowhere, destination: nowhere, ports: UInt32(flow.destinationPort),
                 transport: 0)
             return flowHash.hash(port).slotWord
         }
+    }
+
+    /// The keyed hash of an address alone.
+    func hash(ofSource source: IPAddress) -> UInt64 {
+        flowHash.hash(
+            FiveTuple(
+                source: source, destination: FiveTuple.zero.source, ports: 0, transport: 0))
     }
 }

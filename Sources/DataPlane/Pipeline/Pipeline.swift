@@ -15,7 +15,9 @@ public struct Pipeline: ~Copyable {
     var connections: ConnectionTable
     var ports: SNATPorts
     var fragments = FragmentTable()
-    var sources = SourceLimiter()
+    /// Sources that begin connections, and those of ICMP errors that say nothing of ours.
+    var sources = SourceLimiter(capacity: 16_384)
+    var guessers = SourceLimiter(capacity: 1024)
     var waiting = WaitingFrames()
     /// Bounds on echo replies, and on errors and RSTs.
     var echoBucket = TokenBucket()

@@ -245,6 +245,28 @@ import Testing
         #expect(harness.send(small.frame).verdict == .drop(.policy))
     }
 
+    @Test func `who guesses connections gets sixteen tries, others are not held up`() {
+        let harness = PipelineHarness(PlanFixture.mixedPlan())
+        let packet = PacketBuilder().with { $0.destination = "40.1.1.2" }
+        let sent = Array(harness.send(packet.frame).frame[14...])
+        func error(from router: String, _ quote: [UInt8]) -> Verdict {
+            var error = Self.error(from: router, to: "20.1.1.2", about: packet)
+            error.payload = quote
+            return harness.send(error.frame).verdict
+        }
+        for guess in 0..<100 as Range<UInt8> {
+            var quote = sent
+            quote[21] &+= guess &+ 1
+            #expect(
+                error(from: "10.9.9.9", quote)
+                    == .drop(guess < 16 ? .noConnection : .rateLimited))
+        }
+        #expect(error(from: "10.9.9.9", sent) == .drop(.rateLimited))
+        #expect(error(from: "10.9.9.8", sent) == .transmit)
+        harness.now += 1000
+        #expect(error(from: "10.9.9.9", sent) == .transmit)
+    }
+
     @Test func `a tunnel that is too narrow is told to the client, from the VIP`() {
         let harness = PipelineHarness(PlanFixture.mixedPlan(dsrBackends: [0]))
         let packet = PacketBuilder().with { $0.payload = [UInt8](repeating: 1, count: 1400) }
