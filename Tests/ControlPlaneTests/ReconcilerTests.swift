@@ -43,6 +43,12 @@ private final class RecordingLink: DataPlaneHandle {
         return [scan]
     }
 
+    func trace(
+        _ packet: ProbePacket, under plan: ForwardingPlan, _ connection: ConnectionRecord?
+    ) async throws(PublishError) -> (facts: TraceFacts, outcome: TraceOutcome) {
+        throw PublishError("there is no data path to trace in")
+    }
+
     func kernelCounters() -> KernelCounters { KernelCounters() }
 }
 
@@ -53,7 +59,7 @@ private final class RecordingLink: DataPlaneHandle {
         var configuration = Configuration(interface: InterfaceConfiguration(name: "lb0"))
         configuration.services = [
             ServiceConfiguration(
-                name: "web", vips: [PlanFixture.address("40.1.1.1")],
+                name: "web", vips: [IPPrefix(PlanFixture.address("40.1.1.1"))],
                 ports: [ServicePort(port: 80, transport: .tcp)], mode: mode,
                 backends: ["20.1.1.10", "20.1.1.20"].map {
                     BackendConfiguration(address: PlanFixture.address($0))

@@ -16,7 +16,7 @@ import Testing
         var configuration = Configuration(interface: InterfaceConfiguration(name: "lb0"))
         configuration.services = [
             ServiceConfiguration(
-                name: "web", vips: [try address("40.1.1.1")],
+                name: "web", vips: [IPPrefix(try address("40.1.1.1"))],
                 ports: [ServicePort(port: 80, transport: .tcp)], mode: mode,
                 backends: try backends.map {
                     BackendConfiguration(address: try address($0), port: port)

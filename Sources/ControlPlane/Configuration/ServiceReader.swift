@@ -235,7 +235,7 @@ struct ServiceReader {
         guard let ports = ServiceKey.ports(String(parts[0])) else {
             problems.error(
                 node,
-                "port '\(parts[0])' is outside 1...65535, and no range such as 8000-8099 or 'any'")
+                "port '\(parts[0])' is none of 1...65535, a range such as 8000-8099, or any")
             return nil
         }
         return ServicePort(ports: ports, transport: transport)
