@@ -45,6 +45,8 @@ public enum Steering: Sendable {
 
     /// What the decision is made from.
     private struct Packet {
+        /// By the header: in IPv6 the mapped form of an IPv4 address is just a bad one.
+        var isIPv6: Bool
         var source: IPAddress
         var destination: IPAddress
         var transport: UInt8
@@ -62,7 +64,7 @@ public enum Steering: Sendable {
         return isOurs(
             frame,
             Packet(
-                source: IPAddress(IPv4Address(ip.source)),
+                isIPv6: false, source: IPAddress(IPv4Address(ip.source)),
                 destination: IPAddress(IPv4Address(ip.destination)), transport: ip.transport,
                 transportOffset: isCut ? nil : offset + ip.headerLength,
                 isFragment: ip.fragment & IPv4Header.Fragment.mask != 0),
@@ -75,8 +77,8 @@ public enum Steering: Sendable {
         let offset = snapshot.link.headerLength
         guard let ip = IPv6Header(in: frame, at: offset), ip.version == 6 else { return false }
         var packet = Packet(
-            source: ip.source, destination: ip.destination, transport: ip.nextHeader,
-            transportOffset: nil)
+            isIPv6: true, source: ip.source, destination: ip.destination,
+            transport: ip.nextHeader, transportOffset: nil)
         var end = offset + IPv6Header.byteCount
         for _ in 0..<walkLimit {
             guard IPv6Extension.isExtension(packet.transport) else { break }
@@ -109,7 +111,7 @@ public enum Steering: Sendable {
                     && snapshot.snatHosts.find(packet.source) != nil
         }
         guard let offset = packet.transportOffset else { return isForVIP }
-        let icmp = packet.source.isIPv4 ? ICMPv4.transport : ICMPv6.transport
+        let icmp = packet.isIPv6 ? ICMPv6.transport : ICMPv4.transport
         let isTransport = TransportProtocol(rawValue: packet.transport) != nil
         guard isTransport || packet.transport == icmp else { return false }
         guard let header = UDPHeader(in: frame, at: offset) else { return isForVIP }
@@ -144,7 +146,7 @@ public enum Steering: Sendable {
         _ snapshot: borrowing ForwardingSnapshot
     ) -> Bool {
         guard let icmp = ICMPHeader(in: frame, at: offset) else { return isForVIP }
-        let isIPv6 = !packet.source.isIPv4
+        let isIPv6 = packet.isIPv6
         if isIPv6, ICMPv6.isForKernel(icmp.type) { return false }
         if isForVIP {
             let request = isIPv6 ? ICMPv6.echoRequest : ICMPv4.echoRequest
@@ -165,7 +167,8 @@ public enum Steering: Sendable {
         if isIPv6 {
             guard let ip = IPv6Header(in: frame, at: offset), ip.version == 6 else { return false }
             quoted = Packet(
-                source: ip.source, destination: ip.destination, transport: ip.nextHeader)
+                isIPv6: true, source: ip.source, destination: ip.destination,
+                transport: ip.nextHeader)
             end = offset + IPv6Header.byteCount
         } else {
             guard let ip = IPv4Header(in: frame, at: offset), ip.version == 4,
@@ -173,7 +176,7 @@ public enum Steering: Sendable {
                 FragmentPosition(ipv4: ip.fragment).offset == 0
             else { return false }
             quoted = Packet(
-                source: IPAddress(IPv4Address(ip.source)),
+                isIPv6: false, source: IPAddress(IPv4Address(ip.source)),
                 destination: IPAddress(IPv4Address(ip.destination)), transport: ip.transport)
             end = offset + ip.headerLength
         }

@@ -2,22 +2,26 @@
 /*
  * The steering program: is this frame ours?
  *
- * Sends to the AF_XDP socket of its queue what a service is offered at, and what a backend of a
- * SNAT service answers to a pool address; everything else goes to the kernel, untouched. Decides
- * by addresses, ports and protocol alone and judges nothing: that is the pipeline's work, which
- * also counts. Without a socket behind the queue the frame goes to the kernel as well (fail open).
- * Steering.decide in DataPlane is the mirror of this file.
+ * Sends to the AF_XDP socket of its queue what a service is offered at, what a backend of a SNAT
+ * service answers to a pool address, and the ICMP messages about either; everything else goes to
+ * the kernel, untouched. Decides by addresses, ports and protocols alone and judges nothing: that
+ * is the pipeline's work, which also counts. Without a socket behind the queue the frame goes to
+ * the kernel as well (fail open).
+ *
+ * Steering.decide in DataPlane is the mirror of this file, and says what is ours: a test gives
+ * both the same frames. What differs is only that this one must satisfy the verifier.
  */
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ip.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
+#include "steer_packet.h"
 
-#include "steer_maps.h"
-
-#define IP_FRAGMENT_MASK 0x3fff
+#define ICMP_UNREACHABLE 3
+#define ICMP_FRAGMENTATION_NEEDED 4
+#define ICMP_ECHO_REQUEST 8
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETER_PROBLEM 12
+#define ICMPV6_UNREACHABLE 1
+#define ICMPV6_PACKET_TOO_BIG 2
+#define ICMPV6_PARAMETER_PROBLEM 4
+#define ICMPV6_ECHO_REQUEST 128
 
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
@@ -27,12 +31,27 @@ struct {
 } sockets SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, STEER_MAX_SERVICES);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct steer_config);
+} config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(max_entries, STEER_MAX_VIPS);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct steer_endpoint);
-	__type(value, __u8);
-} services SEC(".maps");
+	__type(key, struct steer_prefix);
+	__type(value, __u32);
+} vips SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, STEER_MAX_PORT_BLOCKS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct steer_port_block);
+	__type(value, __u64);
+} ports SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -51,6 +70,14 @@ struct {
 } backends SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, STEER_MAX_BACKENDS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u8[16]);
+	__type(value, __u8);
+} tunnels SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, STEER_VERDICTS);
 	__type(key, __u32);
@@ -67,71 +94,221 @@ static __always_inline int count(enum steer_verdict verdict, int action)
 	return action;
 }
 
-static __always_inline void endpoint_ipv4(struct steer_endpoint *endpoint, __be32 address,
-					  __be16 port, __u8 protocol)
+/* The number of the VIP or prefix around an address; NULL when there is none. */
+static __always_inline const __u32 *find_vip(const __u8 *address)
 {
-	__builtin_memset(endpoint, 0, sizeof(*endpoint));
-	endpoint->address[10] = 0xff;
-	endpoint->address[11] = 0xff;
-	__builtin_memcpy(&endpoint->address[12], &address, 4);
-	endpoint->port = port;
-	endpoint->protocol = protocol;
+	struct steer_prefix key = { .length = 128 };
+
+	__builtin_memcpy(key.address, address, sizeof(key.address));
+	return bpf_map_lookup_elem(&vips, &key);
 }
 
-static __always_inline int is_service(struct steer_endpoint *to)
+static __always_inline int is_service(__u32 vip, const struct steer_endpoint *to)
 {
-	__be16 port = to->port;
-	int found;
+	__u16 port = bpf_ntohs(to->port);
+	struct steer_port_block key = {
+		.vip = vip, .block = port / STEER_BLOCK_PORTS, .protocol = to->protocol,
+	};
+	const __u64 *bits = bpf_map_lookup_elem(&ports, &key);
 
-	if (bpf_map_lookup_elem(&services, to))
+	if (bits && *bits >> port % STEER_BLOCK_PORTS & 1)
 		return 1;
-	to->port = 0;
-	found = bpf_map_lookup_elem(&services, to) != 0;
-	to->port = port;
+	key.block = STEER_ANY_PORT;
+	return bpf_map_lookup_elem(&ports, &key) != NULL;
+}
+
+static __always_inline int is_in_pool(const struct steer_ports *ranges, __u16 port)
+{
+	int found = 0;
+
+	/* No early end: a branch for each range would multiply what the verifier has to follow. */
+	for (int index = 0; index < STEER_PORT_RANGES; index++)
+		found |= port >= ranges->first[index] && port <= ranges->last[index];
 	return found;
 }
 
-static __always_inline int is_reply(const struct steer_endpoint *from,
-				    const struct steer_endpoint *to)
+/* Whether a SNAT backend sends to a SNAT address and port; `from` is lost. */
+static __always_inline int is_reply(struct steer_endpoint *from, const struct steer_endpoint *to)
 {
-	const struct steer_ports *ports = bpf_map_lookup_elem(&pool, to->address);
+	const struct steer_ports *ranges = bpf_map_lookup_elem(&pool, to->address);
 	__u16 port = bpf_ntohs(to->port);
 
-	if (!ports)
+	if (!ranges || !is_in_pool(ranges, port))
 		return 0;
-	if ((port < ports->first[0] || port > ports->last[0]) &&
-	    (port < ports->first[1] || port > ports->last[1]))
+	if (bpf_map_lookup_elem(&backends, from))
+		return 1;
+	from->port = 0;
+	return bpf_map_lookup_elem(&backends, from) != NULL;
+}
+
+/* A fragment has no ports, or no reliable ones: who sends it is enough. */
+static __always_inline int is_reply_fragment(const struct packet *packet)
+{
+	return bpf_map_lookup_elem(&pool, packet->to.address) &&
+	       bpf_map_lookup_elem(&backends, &packet->from);
+}
+
+static __always_inline int is_transport(__u8 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
+}
+
+/* Completes both ends with the ports and protocol. */
+static __always_inline int read_ports(const struct frame *frame, struct packet *packet)
+{
+	const __be16 *header = bytes_at(frame, packet->transport, TRANSPORT_BYTES);
+
+	if (!header)
 		return 0;
-	return bpf_map_lookup_elem(&backends, from) != 0;
+	packet->from.port = header[0];
+	packet->to.port = header[1];
+	packet->from.protocol = packet->protocol;
+	packet->to.protocol = packet->protocol;
+	return 1;
+}
+
+/* Whether a quoted packet was translated: the reply to it would be ours. */
+static __always_inline int is_translated(const struct frame *frame, struct packet *quoted)
+{
+	if (quoted->is_opaque || quoted->is_later_fragment || !is_transport(quoted->protocol) ||
+	    !read_ports(frame, quoted))
+		return 0;
+	return is_reply(&quoted->to, &quoted->from);
+}
+
+/* Whether the packet inside a quoted tunnel header is one whose sender can be told. */
+static __always_inline int is_reportable(const struct frame *frame, __u32 offset, __u8 protocol)
+{
+	if (protocol == IPPROTO_IPV6) {
+		const struct ipv6hdr *ip = bytes_at(frame, offset, sizeof(*ip) + TRANSPORT_BYTES);
+
+		return ip && ip->version == 6 && ip->nexthdr != IPPROTO_ICMPV6;
+	}
+	if (protocol == IPPROTO_IPIP) {
+		const struct iphdr *ip = bytes_at(frame, offset, sizeof(*ip) + TRANSPORT_BYTES);
+
+		return ip && ip->version == 4 && ip->protocol != IPPROTO_ICMP &&
+		       !(ip->frag_off & bpf_htons(IPV4_OFFSET_MASK));
+	}
+	return 0;
+}
+
+/* Whether an error says that a packet we tunnelled is too big. */
+static __always_inline int is_tunnel(const struct frame *frame, const struct packet *quoted,
+				     __u8 type, __u8 code, __u32 quote)
+{
+	__u32 length = quoted->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+
+	if (quoted->is_ipv6 && type != ICMPV6_PACKET_TOO_BIG)
+		return 0;
+	if (!quoted->is_ipv6 && (type != ICMP_UNREACHABLE || code != ICMP_FRAGMENTATION_NEEDED))
+		return 0;
+	/* Our tunnel headers have no options. */
+	if (quoted->transport != quote + length)
+		return 0;
+	return is_reportable(frame, quote + length, quoted->protocol) &&
+	       bpf_map_lookup_elem(&tunnels, quoted->to.address);
+}
+
+static __always_inline int is_error(__u8 type, int is_ipv6)
+{
+	if (is_ipv6)
+		return type >= ICMPV6_UNREACHABLE && type <= ICMPV6_PARAMETER_PROBLEM;
+	return type == ICMP_UNREACHABLE || type == ICMP_TIME_EXCEEDED ||
+	       type == ICMP_PARAMETER_PROBLEM;
+}
+
+/* Neighbour and multicast listener discovery: the kernel's, always. */
+static __always_inline int is_discovery(__u8 type)
+{
+	return (type >= 130 && type <= 137) || type == 143;
+}
+
+static __always_inline int is_our_icmp(const struct frame *frame, const struct packet *packet,
+				       const __u8 *icmp, int is_vip,
+				       const struct steer_config *settings)
+{
+	__u32 quote = packet->transport + TRANSPORT_BYTES;
+	__u8 type = icmp[0];
+	__u8 code = icmp[1];
+	struct packet quoted;
+
+	if (packet->is_ipv6 && is_discovery(type))
+		return 0;
+	if (is_vip)
+		return settings->answers_echo ||
+		       type != (packet->is_ipv6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO_REQUEST);
+	if (!is_error(type, packet->is_ipv6) ||
+	    !read_ip(frame, quote, packet->is_ipv6, &quoted))
+		return 0;
+	return is_tunnel(frame, &quoted, type, code, quote) || is_translated(frame, &quoted);
+}
+
+static __always_inline int is_ours(const struct frame *frame, struct packet *packet,
+				   const struct steer_config *settings)
+{
+	const __u32 *vip = find_vip(packet->to.address);
+	const __u8 *header;
+
+	if (packet->is_fragment)
+		return vip || is_reply_fragment(packet);
+	if (packet->is_opaque)
+		return vip != NULL;
+	header = bytes_at(frame, packet->transport, TRANSPORT_BYTES);
+	if (packet->protocol == (packet->is_ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return header ? is_our_icmp(frame, packet, header, vip != NULL, settings)
+			      : vip != NULL;
+	if (!is_transport(packet->protocol))
+		return 0;
+	if (!read_ports(frame, packet))
+		return vip != NULL;
+	return (vip && is_service(*vip, &packet->to)) || is_reply(&packet->from, &packet->to);
+}
+
+/* What follows the link header of a frame to this interface, and where; 0 for other frames. */
+static __always_inline __be16 read_link(const struct frame *frame,
+					const struct steer_config *settings, __u32 *offset)
+{
+	const struct ethhdr *ethernet = bytes_at(frame, 0, sizeof(*ethernet));
+	const __be16 *tag;
+
+	if (!ethernet || __builtin_memcmp(ethernet->h_dest, settings->mac, ETH_ALEN))
+		return 0;
+	*offset = sizeof(*ethernet);
+	if (!settings->vlan)
+		return ethernet->h_proto;
+	tag = bytes_at(frame, sizeof(*ethernet), VLAN_BYTES);
+	if (!tag || ethernet->h_proto != bpf_htons(ETH_P_8021Q) ||
+	    (bpf_ntohs(tag[0]) & VLAN_ID_MASK) != settings->vlan)
+		return 0;
+	*offset += VLAN_BYTES;
+	return tag[1];
 }
 
 SEC("xdp")
 int xdplb_steer(struct xdp_md *context)
 {
-	void *data = (void *)(long)context->data;
-	void *end = (void *)(long)context->data_end;
-	struct ethhdr *ethernet = data;
-	struct iphdr *ip = (void *)(ethernet + 1);
-	struct steer_endpoint from, to;
+	struct frame frame = {
+		.start = (void *)(long)context->data, .end = (void *)(long)context->data_end,
+	};
 	__u32 queue = context->rx_queue_index;
-	__be16 *ports;
+	__u32 first = 0;
+	const struct steer_config *settings = bpf_map_lookup_elem(&config, &first);
+	struct packet packet;
+	__u32 offset = 0;
+	__be16 type;
+	int is_ipv6;
 
-	if ((void *)(ip + 1) > end)
+	if (!settings)
 		return count(STEER_PASS, XDP_PASS);
-	if (ethernet->h_proto != bpf_htons(ETH_P_IP) || ip->version != 4 || ip->ihl < 5)
+	type = read_link(&frame, settings, &offset);
+	is_ipv6 = type == bpf_htons(ETH_P_IPV6);
+	if ((!is_ipv6 && type != bpf_htons(ETH_P_IP)) ||
+	    !read_ip(&frame, offset, is_ipv6, &packet))
 		return count(STEER_PASS, XDP_PASS);
-	if (ip->frag_off & bpf_htons(IP_FRAGMENT_MASK))
-		return count(STEER_PASS, XDP_PASS);
-	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_UDP)
-		return count(STEER_PASS, XDP_PASS);
-	ports = (void *)ip + ip->ihl * 4;
-	/* Eight bytes: the shorter of the two headers. */
-	if ((void *)(ports + 4) > end)
-		return count(STEER_PASS, XDP_PASS);
-
-	endpoint_ipv4(&from, ip->saddr, ports[0], ip->protocol);
-	endpoint_ipv4(&to, ip->daddr, ports[1], ip->protocol);
-	if (!is_service(&to) && !is_reply(&from, &to))
+	if (is_ipv6)
+		walk_extensions(&frame, &packet);
+	if (!is_ours(&frame, &packet, settings))
 		return count(STEER_PASS, XDP_PASS);
 	if (!bpf_map_lookup_elem(&sockets, &queue))
 		return count(STEER_NO_SOCKET, XDP_PASS);

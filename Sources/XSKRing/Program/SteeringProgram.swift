@@ -22,7 +22,7 @@ public struct SteeringProgram: ~Copyable, Sendable {
     private let link: ProgramLink
     private let sockets: Int32
     private let verdicts: Int32
-    private let maps: MatchMaps
+    private var maps: MatchMaps
 
     /// Loads the program and attaches it; no frame is redirected yet.
     ///
@@ -30,8 +30,8 @@ public struct SteeringProgram: ~Copyable, Sendable {
     ///   - interface: The device's name.
     ///   - index: The device's number.
     ///   - modes: The modes to try, in this order: the next one where the driver has no XDP.
-    ///   - mapSizes: Entries of the maps `services`, `pool` and `backends` where they are to
-    ///     differ from what the program says.
+    ///   - mapSizes: Entries of the maps to match by where they are to differ from what the
+    ///     program says.
     /// - Throws: When the kernel refuses the program, or the interface has one already; the error
     ///   then says whose.
     public init(
@@ -39,15 +39,14 @@ public struct SteeringProgram: ~Copyable, Sendable {
     ) throws(XSKError) {
         let object = try BPFObject(EmbeddedBPF.steer, mapSizes: mapSizes)
         guard let sockets = object.map("sockets"), let verdicts = object.map("verdicts"),
-            let services = object.map("services"), let pool = object.map("pool"),
-            let backends = object.map("backends"), let program = object.program("xdplb_steer")
+            let maps = MatchMaps(object), let program = object.program("xdplb_steer")
         else { throw XSKError("the embedded steering program lacks a map: the build is broken") }
         let attached = try Self.attach(program, interface, index, modes)
         mode = attached.mode
         link = ProgramLink(descriptor: attached.link)
         self.sockets = sockets
         self.verdicts = verdicts
-        maps = MatchMaps(services: services, pool: pool, backends: backends)
+        self.maps = maps
         self.object = object
     }
 
@@ -109,11 +108,15 @@ public struct SteeringProgram: ~Copyable, Sendable {
         _ = unsafe bpf_map_delete_elem(sockets, &key)
     }
 
-    /// Changes what is redirected, from one set of rules to another.
+    /// What is redirected.
+    public var rules: SteeringRules { maps.rules }
+
+    /// Changes what is redirected; what the rules before and the new ones have in common is so
+    /// at every moment.
     ///
     /// - Throws: When a map is full; the rules before stay in force.
-    public func change(from old: SteeringRules, to new: SteeringRules) throws(XSKError) {
-        try maps.change(from: old, to: new)
+    public mutating func change(to new: SteeringRules) throws(XSKError) {
+        try maps.change(to: new)
     }
 
     /// Frames the program has seen since it was loaded, by verdict.

@@ -1,13 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import CXDP
 
 /// What the steering program sends to the sockets.
+///
+/// Addresses have sixteen bytes in network order, IPv4 in mapped form (RFC 4291 §2.5.5.2).
 public struct SteeringRules: Equatable, Sendable {
+    /// A VIP, or a prefix of VIPs.
+    public struct Prefix: Hashable, Sendable {
+        /// The first address.
+        public let address: [UInt8]
+        /// Shared bits, 0–128.
+        public let length: Int
+
+        /// A prefix of its parts.
+        ///
+        /// - Precondition: `address` has sixteen bytes, and no bit set after the first `length`.
+        public init(address: [UInt8], length: Int) {
+            precondition(address.count == 16 && (0...128).contains(length))
+            self.address = address
+            self.length = length
+        }
+    }
+
+    /// Ports of a protocol.
+    public struct Ports: Hashable, Sendable {
+        /// Every port.
+        public static let any: ClosedRange<UInt16> = 0...UInt16.max
+
+        /// In host byte order, both ends included.
+        public let range: ClosedRange<UInt16>
+        /// The protocol's number.
+        public let transport: UInt8
+
+        /// Ports of a range.
+        public init(_ range: ClosedRange<UInt16>, transport: UInt8) {
+            self.range = range
+            self.transport = transport
+        }
+    }
+
     /// An address, port and protocol.
     public struct Endpoint: Hashable, Sendable {
-        /// Sixteen bytes in network order, IPv4 in mapped form.
+        /// The address.
         public let address: [UInt8]
-        /// In host byte order; 0 is any port, for a service.
+        /// In host byte order; 0 is any port.
         public let port: UInt16
         /// The protocol's number.
         public let transport: UInt8
@@ -23,127 +58,89 @@ public struct SteeringRules: Equatable, Sendable {
         }
     }
 
-    /// Where services are offered.
-    public var services: Set<Endpoint> = []
-    /// SNAT addresses (sixteen bytes) and their ports, in one range or two.
+    /// Hardware address that frames must be to; six bytes.
+    public var mac = [UInt8](repeating: 0, count: 6)
+    /// VLAN that frames must be in; `nil` for frames without a tag.
+    public var vlan: UInt16?
+    /// Whether echo requests to a VIP are redirected.
+    public var answersEcho = false
+    /// What is offered at each VIP; at one inside another prefix, what is offered there as well.
+    public var vips: [Prefix: Set<Ports>] = [:]
+    /// SNAT addresses and their ports, in up to four ranges.
     public var pool: [[UInt8]: [ClosedRange<UInt16>]] = [:]
     /// Backends whose packets to a SNAT address are replies.
     public var backends: Set<Endpoint> = []
+    /// Addresses that packets are tunnelled to.
+    public var tunnelEnds: Set<[UInt8]> = []
 
     /// Rules that match nothing.
     public init() {}
 }
 
-extension SteeringRules.Endpoint {
-    var mapKey: steer_endpoint {
-        var key = steer_endpoint()
-        unsafe withUnsafeMutableBytes(of: &key.address) { unsafe $0.copyBytes(from: address) }
-        key.port = port.bigEndian
-        key.protocol = transport
-        return key
+extension SteeringRules {
+    /// Rules that match what either of two sets matches, on the link of the second.
+    ///
+    /// - Precondition: Each of them has one range of ports for a SNAT address, or two.
+    public func merging(_ other: SteeringRules) -> SteeringRules {
+        var both = other
+        both.answersEcho = answersEcho || other.answersEcho
+        both.vips = mergedVIPs(other)
+        both.pool.merge(pool) { Self.union($0, $1) }
+        both.backends.formUnion(backends)
+        both.tunnelEnds.formUnion(tunnelEnds)
+        return both
+    }
+
+    /// A VIP that only one of the two has is inside prefixes of the other perhaps.
+    private func mergedVIPs(_ other: SteeringRules) -> [Prefix: Set<Ports>] {
+        guard vips != other.vips else { return vips }
+        let lengths = self.lengths
+        let otherLengths = other.lengths
+        var both = vips
+        for (prefix, ports) in vips where other.vips[prefix] != ports {
+            both[prefix] = ports.union(other.offered(in: prefix, otherLengths))
+        }
+        for (prefix, ports) in other.vips where vips[prefix] == nil {
+            both[prefix] = ports.union(offered(in: prefix, lengths))
+        }
+        return both
+    }
+
+    /// Lengths of the prefixes, longest first.
+    private var lengths: [Int] { Set(vips.keys.map(\.length)).sorted(by: >) }
+
+    /// What is offered at the addresses of a prefix, by the longest prefix that has all of them.
+    private func offered(in prefix: Prefix, _ lengths: [Int]) -> Set<Ports> {
+        for length in lengths where length <= prefix.length {
+            if let ports = vips[prefix.shortened(to: length)] { return ports }
+        }
+        return []
+    }
+
+    /// Ranges that have all ports of two lists, ascending and apart.
+    private static func union(
+        _ left: [ClosedRange<UInt16>], _ right: [ClosedRange<UInt16>]
+    ) -> [ClosedRange<UInt16>] {
+        var union: [ClosedRange<UInt16>] = []
+        for range in (left + right).sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if let last = union.last, Int(range.lowerBound) <= Int(last.upperBound) + 1 {
+                union[union.count - 1] =
+                    last.lowerBound...max(last.upperBound, range.upperBound)
+            } else {
+                union.append(range)
+            }
+        }
+        return union
     }
 }
 
-/// The maps that the steering program matches by.
-struct MatchMaps {
-    let services: Int32
-    let pool: Int32
-    let backends: Int32
-
-    /// Changes the maps from one set of rules to another.
-    ///
-    /// Adds first and removes last, so that no frame that both sets match goes to the kernel in
-    /// between.
-    ///
-    /// - Throws: When a map is full; what was added before is taken back.
-    func change(from old: SteeringRules, to new: SteeringRules) throws(XSKError) {
-        var added: [Edit] = []
-        do throws(XSKError) {
-            for endpoint in new.services.subtracting(old.services) {
-                try add(.service(endpoint), to: &added)
-            }
-            for (address, ports) in new.pool where old.pool[address] != ports {
-                try add(.pool(address, ports), to: &added)
-            }
-            for endpoint in new.backends.subtracting(old.backends) {
-                try add(.backend(endpoint), to: &added)
-            }
-        } catch {
-            for edit in added.reversed() {
-                if case .pool(let address, _) = edit, let ports = old.pool[address] {
-                    try? put(.pool(address, ports))
-                } else {
-                    remove(edit)
-                }
-            }
-            throw error
+extension SteeringRules.Prefix {
+    /// The prefix of `length` bits around this one.
+    func shortened(to length: Int) -> Self {
+        let bytes = address.enumerated().map { index, byte in
+            let bits = min(max(length - index * 8, 0), 8)
+            return byte & UInt8(truncatingIfNeeded: 0xff00 >> bits)
         }
-        for endpoint in old.services.subtracting(new.services) { remove(.service(endpoint)) }
-        for (address, ports) in old.pool where new.pool[address] == nil {
-            remove(.pool(address, ports))
-        }
-        for endpoint in old.backends.subtracting(new.backends) { remove(.backend(endpoint)) }
-    }
-
-    private enum Edit {
-        case service(SteeringRules.Endpoint)
-        case pool([UInt8], [ClosedRange<UInt16>])
-        case backend(SteeringRules.Endpoint)
-
-        var noun: String {
-            switch self {
-            case .service: "service"
-            case .pool: "SNAT address"
-            case .backend: "SNAT backend"
-            }
-        }
-    }
-
-    private func add(_ edit: Edit, to added: inout [Edit]) throws(XSKError) {
-        try put(edit)
-        added.append(edit)
-    }
-
-    private func put(_ edit: Edit) throws(XSKError) {
-        var one: UInt8 = 1
-        let result: Int32
-        switch edit {
-        case .service(let endpoint):
-            var key = endpoint.mapKey
-            result = unsafe bpf_map_update_elem(services, &key, &one, UInt64(BPF_ANY))
-        case .backend(let endpoint):
-            var key = endpoint.mapKey
-            result = unsafe bpf_map_update_elem(backends, &key, &one, UInt64(BPF_ANY))
-        case .pool(let address, let ports):
-            var value = Self.value(of: ports)
-            result = unsafe bpf_map_update_elem(pool, address, &value, UInt64(BPF_ANY))
-        }
-        guard result == 0 else {
-            throw XSKError(
-                "cannot add a \(edit.noun) to the steering program", errno: -result,
-                remedy: "E2BIG means that its map is full: fewer \(edit.noun)s are needed.")
-        }
-    }
-
-    private func remove(_ edit: Edit) {
-        switch edit {
-        case .service(let endpoint):
-            var key = endpoint.mapKey
-            _ = unsafe bpf_map_delete_elem(services, &key)
-        case .backend(let endpoint):
-            var key = endpoint.mapKey
-            _ = unsafe bpf_map_delete_elem(backends, &key)
-        case .pool(let address, _):
-            _ = unsafe bpf_map_delete_elem(pool, address)
-        }
-    }
-
-    /// Unused ranges are empty: first 1, last 0.
-    private static func value(of ports: [ClosedRange<UInt16>]) -> steer_ports {
-        precondition((1...2).contains(ports.count))
-        var value = steer_ports()
-        value.first = (ports[0].lowerBound, ports.count > 1 ? ports[1].lowerBound : 1)
-        value.last = (ports[0].upperBound, ports.count > 1 ? ports[1].upperBound : 0)
-        return value
+        return Self(address: bytes, length: length)
     }
 }

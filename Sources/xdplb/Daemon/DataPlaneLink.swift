@@ -12,10 +12,9 @@ final class DataPlaneLink: DataPlaneHandle {
     private let sockets: [Int32]
     private let steering: Mutex<Steered>
 
-    /// The program and the rules it has; `nil` once it was taken off.
+    /// The program; `nil` once it was taken off.
     private struct Steered: ~Copyable {
         var program: SteeringProgram?
-        var rules = SteeringRules()
     }
 
     init(
@@ -41,11 +40,9 @@ final class DataPlaneLink: DataPlaneHandle {
 
     private func steer(_ change: (SteeringRules) -> SteeringRules) throws(PublishError) {
         let failure = steering.withLock { steered -> XSKError? in
-            guard steered.program != nil else { return nil }
-            let next = change(steered.rules)
+            guard let rules = steered.program?.rules else { return nil }
             do throws(XSKError) {
-                try steered.program?.change(from: steered.rules, to: next)
-                steered.rules = next
+                try steered.program?.change(to: change(rules))
                 return nil
             } catch {
                 return error
@@ -118,37 +115,5 @@ final class DataPlaneLink: DataPlaneHandle {
     func close() {
         steering.withLock { $0.program = nil }
         pool.stop()
-    }
-}
-
-extension SteeringRules {
-    /// The rules that follow from a plan.
-    init(_ plan: ForwardingPlan) {
-        self.init()
-        services = Set(
-            plan.services.flatMap(\.keys).map { key in
-                Endpoint(
-                    address: key.vips.network.mappedBytes, port: key.port ?? 0,
-                    transport: key.transport.rawValue)
-            })
-        backends = Set(plan.snatSources.map(Endpoint.init))
-        for address in plan.snatAddresses { pool[address.address.mappedBytes] = address.ports }
-    }
-
-    /// Both sets of rules at once.
-    func merging(_ other: SteeringRules) -> SteeringRules {
-        var both = self
-        both.services.formUnion(other.services)
-        both.backends.formUnion(other.backends)
-        both.pool.merge(other.pool) { _, new in new }
-        return both
-    }
-}
-
-extension SteeringRules.Endpoint {
-    init(_ endpoint: ForwardingPlan.SteeringEndpoint) {
-        self.init(
-            address: endpoint.address.mappedBytes, port: endpoint.port,
-            transport: endpoint.transport.rawValue)
     }
 }
