@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The routed network for tests: both families, links with MTUs of their own; see routed.sh."""
+import contextlib
 import hashlib
 import json
 import pathlib
@@ -24,11 +25,7 @@ NEXT_MTU = {4: "icmp.mtu", 6: "icmpv6.mtu"}
 
 def backend(node, family):
     """An address of a backend."""
-    number = BACKENDS_ORDER.index(node) + 1
-    return f"10.5.0.1{number}" if family == 4 else f"2001:db8:5::1{number}"
-
-
-BACKENDS_ORDER = list(BACKENDS)
+    return {4: "10.5.0.1", 6: "2001:db8:5::1"}[family] + node.removeprefix("b")
 
 
 def digest(path):
@@ -72,8 +69,8 @@ class RoutedLab(Lab):
 
     # The daemon
 
-    def serve(self, *services, **sections):
-        """Starts xdplb anew with these services; returns when it serves."""
+    def serve(self, *services, ready=True, **sections):
+        """Starts xdplb anew with these services; returns when it serves, or answers unless `ready`."""
         if self.daemon and self.daemon.poll() is None:
             assert self.stop() == 0, (self.dir / "xdplb.log").read_text()
         configuration = {
@@ -89,7 +86,8 @@ class RoutedLab(Lab):
         file = self.dir / "xdplb.yaml"
         file.write_text(json.dumps(configuration, indent=1))
         self.launch("--config", str(file))
-        wait_until(lambda: self.status()["ready"], "the daemon is ready")
+        if ready:
+            wait_until(lambda: self.status()["ready"], "the daemon is ready")
 
     def drops(self, reason):
         """Frames that were dropped for a reason."""
@@ -145,12 +143,29 @@ class RoutedTest(unittest.TestCase):
             cls.lab.decapsulate()
 
     def setUp(self):
-        self.lab.forget_paths()
-        self.sent = self.enterContext(Capture(self.lab, "core", "to-lb", "in"))
+        self.begin()
 
     def tearDown(self):
+        self.check()
+
+    def begin(self):
+        self.lab.forget_paths()
+        self.sent = self.capture("core", "to-lb", "inbound")
+
+    def check(self):
         self.assertEqual(self.sent.faults(self.mtu.get("lb", 1600)), [], "frames of the load balancer have faults")
 
-    def capture(self, node, interface, direction="inout", filter=""):
+    @contextlib.contextmanager
+    def case(self, **names):
+        """A test within the test, of which the next one learns nothing."""
+        with self.subTest(**names):
+            self.sent.stop()
+            self.begin()
+            try:
+                yield
+            finally:
+                self.check()
+
+    def capture(self, node, interface, direction="", filter=""):
         """Begins a capture that ends with the test."""
         return self.enterContext(Capture(self.lab, node, interface, direction, filter))

@@ -1,64 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The check of captures itself: hand-made frames, sound ones and one of each fault."""
-import ipaddress
 import pathlib
 import struct
 import tempfile
 import unittest
 
 from capture import FAULTS, tshark
+from frames import echo, echo6, frame, ip, packed, tcp, udp
 
-V4 = (ipaddress.ip_address("192.0.2.1").packed, ipaddress.ip_address("203.0.113.10").packed)
-V6 = (ipaddress.ip_address("2001:db8::1").packed, ipaddress.ip_address("2001:db8:f::10").packed)
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def put(data, offset, value):
-    return data[:offset] + struct.pack("!H", value) + data[offset + 2:]
-
-
-def ip(addresses, protocol, payload, fragment=0, fault=False):
-    """A packet of the addresses' family; `fragment` is the field of IPv4."""
-    if len(addresses[0]) == 16:
-        return struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64) + b"".join(addresses) + payload
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(payload), 7, fragment, 64, protocol, 0) + b"".join(addresses)
-    return put(header, 10, checksum(header) ^ fault) + payload
-
-
-def pseudo(addresses, protocol, length):
-    return b"".join(addresses) + struct.pack("!IHBB", length, 0, 0, protocol)
-
-
-def udp(addresses, text=b"text", fault=False):
-    data = struct.pack("!HHHH", 5000, 5001, 8 + len(text), 0) + text
-    return put(data, 6, checksum(pseudo(addresses, 17, len(data)) + data) ^ fault)
-
-
-def tcp(addresses, fault=False):
-    data = struct.pack("!HHIIBBHHH", 5000, 5001, 1, 2, 0x50, 0x10, 1024, 0, 0) + b"text"
-    return put(data, 16, checksum(pseudo(addresses, 6, len(data)) + data) ^ fault)
-
-
-def echo(fault=False):
-    data = struct.pack("!BBHHH", 8, 0, 0, 1, 1) + b"text"
-    return put(data, 2, checksum(data) ^ fault)
-
-
-def echo6(fault=False):
-    data = struct.pack("!BBHHH", 128, 0, 0, 1, 1) + b"text"
-    return put(data, 2, checksum(pseudo(V6, 58, len(data)) + data) ^ fault)
-
-
-def frame(packet):
-    kind = 0x86dd if packet[0] >> 4 == 6 else 0x0800
-    return b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02" + struct.pack("!H", kind) + packet
+V4 = packed("192.0.2.1", "203.0.113.10")
+V6 = packed("2001:db8::1", "2001:db8:f::10")
 
 
 class CheckingCaptures(unittest.TestCase):
@@ -76,7 +27,7 @@ class CheckingCaptures(unittest.TestCase):
         long = udp(V4, b"x" * 2000)
         self.assertEqual(self.faults(
             ip(V4, 17, udp(V4)), ip(V6, 17, udp(V6)), ip(V4, 6, tcp(V4)), ip(V6, 6, tcp(V6)), ip(V4, 1, echo()),
-            ip(V6, 58, echo6()), ip(V4, 4, ip(V4, 6, tcp(V4))), ip(V6, 4, ip(V4, 6, tcp(V4))),
+            ip(V6, 58, echo6(V6)), ip(V4, 4, ip(V4, 6, tcp(V4))), ip(V6, 4, ip(V4, 6, tcp(V4))),
             ip(V4, 41, ip(V6, 6, tcp(V6))), ip(V4, 17, long[:1024], 0x2000), ip(V4, 17, long[1024:], 128)), 0)
 
     def test_a_bad_checksum_is_found_at_every_layer_in_and_out_of_tunnels(self):
@@ -88,7 +39,7 @@ class CheckingCaptures(unittest.TestCase):
             "TCP": [ip(V4, 6, tcp(V4, fault=True))],
             "TCP over IPv6": [ip(V6, 6, tcp(V6, fault=True))],
             "ICMP": [ip(V4, 1, echo(fault=True))],
-            "ICMPv6": [ip(V6, 58, echo6(fault=True))],
+            "ICMPv6": [ip(V6, 58, echo6(V6, fault=True))],
             "outer IPv4": [ip(V4, 4, ip(V4, 6, tcp(V4)), fault=True)],
             "inner IPv4": [ip(V6, 4, ip(V4, 6, tcp(V4), fault=True))],
             "inner TCP": [ip(V4, 41, ip(V6, 6, tcp(V6, fault=True)))],
