@@ -4,6 +4,7 @@
 Everything is made under a unique prefix and removed at the end, also after a failure. Nothing waits
 a fixed time: wait_until() repeats a condition until it holds.
 """
+import atexit
 import hashlib
 import json
 import os
@@ -37,6 +38,11 @@ def wait_until(condition, what, seconds=15):
         time.sleep(GLANCE)
 
 
+def url_host(address):
+    """An address as URLs have it: IPv6 in brackets."""
+    return f"[{address}]" if ":" in address else address
+
+
 def backends(port, *names):
     return ",".join(f"{BACKENDS[name]}:{port}" for name in names or BACKENDS)
 
@@ -44,6 +50,7 @@ def backends(port, *names):
 class Lab:
     """The six nodes. Use it as a context manager."""
 
+    TOPOLOGY = "topology.sh"
     count = 0
 
     def __init__(self, queues=1):
@@ -56,23 +63,30 @@ class Lab:
         self.daemon = None
 
     def __enter__(self):
+        # Also when the tests are interrupted.
+        atexit.register(self.__exit__)
         try:
             self._topology(f"lab_up {self.queues}")
             if self.queues > 1:
                 self.split_queues()
             for node in BACKENDS:
                 self.spawn(node, sys.executable, str(ROOT / "Tests/EndToEnd/sink.py"), "8080")
-            for node, address in BACKENDS.items():
+            for node, address in self.addresses():
                 for port in (80, 8080):
                     wait_until(lambda: self.run("client", "curl", "-s", "-o", "/dev/null", "-m", "1",
-                                                f"http://{address}:{port}/name", check=False).returncode == 0,
+                                                f"http://{url_host(address)}:{port}/name", check=False).returncode == 0,
                                f"{node} answers on port {port}")
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def addresses(self):
+        """Pairs of a backend and an address of it."""
+        return BACKENDS.items()
+
     def __exit__(self, *_):
+        atexit.unregister(self.__exit__)
         for process in self.processes:
             if process.poll() is None:
                 process.terminate()
@@ -85,7 +99,7 @@ class Lab:
         self._topology("lab_down")
 
     def _topology(self, command):
-        subprocess.run(["bash", "-euc", f"source scripts/lib/topology.sh; {command}"], cwd=ROOT, check=True,
+        subprocess.run(["bash", "-euc", f"source scripts/lib/{self.TOPOLOGY}; {command}"], cwd=ROOT, check=True,
                        env={**os.environ, "LAB": self.name, "LAB_DIR": str(self.dir)}, stdout=subprocess.DEVNULL)
 
     def split_queues(self):
@@ -131,15 +145,18 @@ class Lab:
         if services is None:
             services = [f"{WEB}={backends(80)}", f"{SINK}={backends(8080)}"]
         arguments = [item for service in services for item in ("--service", service)]
-        self.log = open(self.dir / "xdplb.log", "a+")
-        self.daemon = self.spawn("lb", XDPLB, "run", "--interface", "eth0", "--mode", mode, "--admin-socket",
-                                 self.socket, "--state-directory", str(self.dir / "state"), "--http-listen", "127.0.0.1:9660",
-                                 *arguments, *more, stderr=self.log)
-        wait_until(lambda: self.daemon.poll() is not None or self.is_answering(), "the daemon answers")
-        assert self.daemon.poll() is None, (self.dir / "xdplb.log").read_text()
+        self.launch("--interface", "eth0", "--mode", mode, *arguments, *more)
         if services:
             wait_until(lambda: self.status()["ready"], "the daemon is ready")
         return self.daemon
+
+    def launch(self, *arguments):
+        """Runs the daemon and returns when it answers."""
+        self.log = open(self.dir / "xdplb.log", "a+")
+        self.daemon = self.spawn("lb", XDPLB, "run", "--admin-socket", self.socket, "--state-directory",
+                                 str(self.dir / "state"), "--http-listen", "127.0.0.1:9660", *arguments, stderr=self.log)
+        wait_until(lambda: self.daemon.poll() is not None or self.is_answering(), "the daemon answers")
+        assert self.daemon.poll() is None, (self.dir / "xdplb.log").read_text()
 
     def stop(self, signal="TERM"):
         self.daemon.send_signal(getattr(__import__("signal"), f"SIG{signal}"))

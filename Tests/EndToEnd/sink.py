@@ -2,6 +2,7 @@
 """An HTTP server for tests: takes uploads and answers with their SHA-256; GET answers `ok`."""
 import hashlib
 import http.server
+import socket
 import sys
 
 
@@ -31,4 +32,14 @@ class Sink(http.server.BaseHTTPRequestHandler):
         pass
 
 
-http.server.ThreadingHTTPServer(("", int(sys.argv[1])), Sink).serve_forever()
+class Server(http.server.ThreadingHTTPServer):
+    """Listens on the addresses of both families."""
+
+    address_family = socket.AF_INET6
+
+    def server_bind(self):
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+Server(("::", int(sys.argv[1])), Sink).serve_forever()

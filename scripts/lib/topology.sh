@@ -62,8 +62,11 @@ http {
     default_type text/html;
     server {
         listen 80;
+        listen [::]:80;
         root $dir/www;
+        add_header backend $node;
         location = /name { default_type text/plain; return 200 "$node\n"; }
+        location = /client { default_type text/plain; return 200 "\$remote_addr\n"; }
         location = /slow { limit_rate 4m; alias $LAB_DIR/large; }
         location = /large { alias $LAB_DIR/large; }
     }

@@ -102,17 +102,17 @@ struct DecapCommand: ParsableCommand {
                     throw CommandFailure(
                         .refused,
                         """
-                        \(interface.name) has no IPv4 address whose network could be trusted; name \
-                        the load balancers with --trust PREFIX
+                        \(interface.name) has no address whose network could be trusted; name the \
+                        load balancers with --trust PREFIX
                         """)
                 }
                 return own
             }
             return try trust.map { text in
                 let prefix = IPPrefix(text) ?? IPAddress(text).map { IPPrefix($0) }
-                guard let prefix, prefix.family == .ipv4 else {
+                guard let prefix else {
                     throw CommandFailure(
-                        .invalid, "'\(text)' is no IPv4 prefix, such as 20.1.1.1/32")
+                        .invalid, "'\(text)' is no prefix, such as 20.1.1.1/32 or 2001:db8::1/128")
                 }
                 return prefix
             }
@@ -190,9 +190,6 @@ struct DecapCommand: ParsableCommand {
     private static func vip(_ text: String) throws -> IPAddress {
         guard let vip = IPAddress(text) else {
             throw CommandFailure(.invalid, "'\(text)' is no IP address")
-        }
-        guard vip.family == .ipv4 else {
-            throw CommandFailure(.invalid, "VIP \(vip): IPv6 is not in this version")
         }
         return vip
     }

@@ -4,6 +4,9 @@ internal import Foundation
 
 /// What a backend needs besides the program, so that it takes the VIPs' packets and keeps quiet
 /// about them: the VIPs on `lo`, no ARP for them, and no reverse-path check of the inner source.
+///
+/// IPv6 needs the first only: neighbour discovery answers for the addresses of the interface that
+/// was asked (RFC 4861 §7.2.3), and Linux has no reverse-path check of its own.
 struct BackendSetup {
     let interface: String
     let vips: [IPAddress]
@@ -19,7 +22,7 @@ struct BackendSetup {
 
     /// The commands that do it by hand.
     var commands: [String] {
-        vips.map { "ip addr add \($0)/32 dev lo" }
+        vips.map { "ip addr add \(IPPrefix($0)) dev lo" }
             + settings.map {
                 "sysctl -w \($0.path.replacingOccurrences(of: "/", with: "."))=\($0.value)"
             }
@@ -30,7 +33,7 @@ struct BackendSetup {
     /// - Throws: ``CommandFailure`` with the command that failed.
     func apply() throws {
         for vip in vips where !Self.isOnLoopback(vip) {
-            try Self.ip(["addr", "add", "\(vip)/32", "dev", "lo"])
+            try Self.ip(["addr", "add", "\(IPPrefix(vip))", "dev", "lo"])
         }
         for setting in settings {
             do {
@@ -46,7 +49,7 @@ struct BackendSetup {
     /// Takes the VIPs off `lo` again; the settings stay, as it is not known what they were.
     func undo() throws {
         for vip in vips where Self.isOnLoopback(vip) {
-            try Self.ip(["addr", "del", "\(vip)/32", "dev", "lo"])
+            try Self.ip(["addr", "del", "\(IPPrefix(vip))", "dev", "lo"])
         }
     }
 
@@ -71,7 +74,7 @@ struct BackendSetup {
     }
 }
 
-/// The IPv4 addresses of this host.
+/// The addresses of this host, without link-local IPv6 ones.
 enum InterfaceAddresses {
     /// An address and the network it is in.
     struct Entry {
@@ -79,6 +82,8 @@ enum InterfaceAddresses {
         var address: IPAddress
         var network: IPPrefix
     }
+
+    private static let linkLocal = IPPrefix("fe80::/10")
 
     /// All of them (getifaddrs(3)).
     static func all() -> [Entry] {
@@ -89,25 +94,34 @@ enum InterfaceAddresses {
         var next = unsafe list
         while let entry = unsafe next {
             unsafe next = entry.pointee.ifa_next
-            guard let address = unsafe ipv4(entry.pointee.ifa_addr),
-                let mask = unsafe ipv4(entry.pointee.ifa_netmask),
+            guard let octets = unsafe bytes(entry.pointee.ifa_addr),
+                let address = IPAddress(bytes: octets),
+                linkLocal?.contains(address) != true,
+                let mask = unsafe bytes(entry.pointee.ifa_netmask),
                 let network = IPPrefix(
-                    IPAddress(IPv4Address(address)), length: mask.nonzeroBitCount)
+                    address, length: mask.reduce(0) { $0 + $1.nonzeroBitCount })
             else { continue }
             entries.append(
                 Entry(
-                    interface: unsafe String(cString: entry.pointee.ifa_name),
-                    address: IPAddress(IPv4Address(address)), network: network))
+                    interface: unsafe String(cString: entry.pointee.ifa_name), address: address,
+                    network: network))
         }
         return entries
     }
 
-    private static func ipv4(_ address: UnsafeMutablePointer<sockaddr>?) -> UInt32? {
-        guard let address = unsafe address,
-            unsafe address.pointee.sa_family == sa_family_t(AF_INET)
-        else { return nil }
-        return unsafe address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { address in
-            unsafe UInt32(bigEndian: address.pointee.sin_addr.s_addr)
+    /// The bytes of an address or mask in network order: 4, 16, or `nil` for other families.
+    private static func bytes(_ address: UnsafeMutablePointer<sockaddr>?) -> [UInt8]? {
+        guard let address = unsafe address else { return nil }
+        switch Int32(unsafe address.pointee.sa_family) {
+        case AF_INET:
+            return unsafe address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { address in
+                unsafe withUnsafeBytes(of: address.pointee.sin_addr) { unsafe Array($0) }
+            }
+        case AF_INET6:
+            return unsafe address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { address in
+                unsafe withUnsafeBytes(of: address.pointee.sin6_addr) { unsafe Array($0) }
+            }
+        default: return nil
         }
     }
 }

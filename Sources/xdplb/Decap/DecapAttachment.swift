@@ -21,7 +21,7 @@ enum DecapMode: String, CaseIterable, Codable {
 struct DecapCounters: Codable, Equatable {
     /// Tunnels that were taken apart.
     var decapsulated: UInt64
-    /// Packets that are no IPv4 in IPv4.
+    /// Packets that are no IP in IP.
     var notTunnelled: UInt64
     /// Tunnels from outside the trusted prefixes, left as they were.
     var untrusted: UInt64

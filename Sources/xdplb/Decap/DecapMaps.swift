@@ -12,10 +12,51 @@ struct DecapMaps {
     private let vips: Int32
     private let counts: Int32
 
-    /// struct trusted_prefix of decap.bpf.c: length in host order, network in network order.
+    /// struct address of decap.bpf.c: the family in host order, then four words in network order,
+    /// of which IPv4 uses the first.
+    private struct AddressKey: Hashable, BitwiseCopyable {
+        private var family: UInt32
+        private var first: UInt32
+        private var second: UInt32 = 0
+        private var third: UInt32 = 0
+        private var fourth: UInt32 = 0
+
+        init(_ address: IPAddress) {
+            switch address.family {
+            case .ipv4:
+                family = 4
+                first = address.lowWord.bigEndian
+            case .ipv6:
+                family = 6
+                first = UInt32(truncatingIfNeeded: address.high >> 32).bigEndian
+                second = UInt32(truncatingIfNeeded: address.high).bigEndian
+                third = UInt32(truncatingIfNeeded: address.low >> 32).bigEndian
+                fourth = UInt32(truncatingIfNeeded: address.low).bigEndian
+            }
+        }
+
+        var address: IPAddress {
+            func pair(_ high: UInt32, _ low: UInt32) -> UInt64 {
+                UInt64(UInt32(bigEndian: high)) << 32 | UInt64(UInt32(bigEndian: low))
+            }
+            return family == 4
+                ? IPAddress(IPv4Address(UInt32(bigEndian: first)))
+                : IPAddress(high: pair(first, second), low: pair(third, fourth))
+        }
+    }
+
+    /// struct trusted_prefix of decap.bpf.c: the bits of the family count, too.
     private struct TrustedKey: Hashable, BitwiseCopyable {
-        var length: UInt32
-        var network: UInt32
+        private static let familyBits = 32
+        private var bits: UInt32
+        private var network: AddressKey
+
+        init(_ prefix: IPPrefix) {
+            bits = UInt32(Self.familyBits + prefix.length)
+            network = AddressKey(prefix.network)
+        }
+
+        var prefix: IPPrefix? { IPPrefix(network.address, length: Int(bits) - Self.familyBits) }
     }
 
     /// Counters of decap.bpf.c, in its order.
@@ -33,9 +74,11 @@ struct DecapMaps {
         self.counts = counts
     }
 
-    /// The maps of a program that is loaded already; `nil` when they are not ours.
+    /// The maps of a program that is loaded already; `nil` when they are not ours, or of a version
+    /// that had other keys.
     init?(ofProgram program: DecapProgramInfo) {
         var found: [String: Int32] = [:]
+        var keySizes: [String: Int] = [:]
         for identifier in program.maps {
             let descriptor = bpf_map_get_fd_by_id(identifier)
             guard descriptor >= 0 else { continue }
@@ -46,9 +89,12 @@ struct DecapMaps {
                 unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
             found[name] = descriptor
+            keySizes[name] = Int(info.key_size)
         }
         guard let trusted = found["decap_trusted"], let vips = found["decap_vips"],
-            let counts = found["decap_counts"]
+            let counts = found["decap_counts"],
+            keySizes["decap_trusted"] == MemoryLayout<TrustedKey>.size,
+            keySizes["decap_vips"] == MemoryLayout<AddressKey>.size
         else { return nil }
         self.trusted = trusted
         self.vips = vips
@@ -59,30 +105,21 @@ struct DecapMaps {
 
     /// The VIPs, in order.
     var vipAddresses: [IPAddress] {
-        keys(of: vips, UInt32.self).map { IPAddress(IPv4Address(UInt32(bigEndian: $0))) }.sorted()
+        keys(of: vips, AddressKey.self).map(\.address).sorted()
     }
 
     /// The trusted prefixes, in order.
     var trustedPrefixes: [IPPrefix] {
         keys(of: trusted, TrustedKey.self)
-            .compactMap { key in
-                IPPrefix(
-                    IPAddress(IPv4Address(UInt32(bigEndian: key.network))),
-                    length: Int(key.length))
-            }
+            .compactMap(\.prefix)
             .sorted { ($0.network, $0.length) < ($1.network, $1.length) }
     }
 
     /// Makes the content what is given: adds first, removes last, so that no tunnel that both
     /// allow is refused in between.
     func set(vips wanted: [IPAddress], trusted prefixes: [IPPrefix]) throws {
-        let vipKeys = Set(wanted.map { $0.lowWord.bigEndian })
-        let prefixKeys = Set(
-            prefixes.map {
-                TrustedKey(length: UInt32($0.length), network: $0.network.lowWord.bigEndian)
-            })
-        try replace(vips, with: vipKeys, "VIPs")
-        try replace(trusted, with: prefixKeys, "trusted prefixes")
+        try replace(vips, with: Set(wanted.map(AddressKey.init)), "VIPs")
+        try replace(trusted, with: Set(prefixes.map(TrustedKey.init)), "trusted prefixes")
     }
 
     private func replace<Key: Hashable & BitwiseCopyable>(

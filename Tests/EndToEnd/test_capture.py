@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The check of captures itself: hand-made frames, sound ones and one of each fault."""
+import pathlib
+import struct
+import tempfile
+import unittest
+
+from capture import FAULTS, tshark
+from frames import echo, echo6, frame, ip, packed, tcp, udp
+
+V4 = packed("192.0.2.1", "203.0.113.10")
+V6 = packed("2001:db8::1", "2001:db8:f::10")
+
+
+class CheckingCaptures(unittest.TestCase):
+    def faults(self, *packets):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "frames.pcap"
+            with open(path, "wb") as file:
+                file.write(struct.pack("=IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+                for number, packet in enumerate(packets):
+                    data = frame(packet)
+                    file.write(struct.pack("=IIII", number, 0, len(data), len(data)) + data)
+            return len(tshark(path, FAULTS))
+
+    def test_sound_frames_have_no_fault(self):
+        long = udp(V4, b"x" * 2000)
+        self.assertEqual(self.faults(
+            ip(V4, 17, udp(V4)), ip(V6, 17, udp(V6)), ip(V4, 6, tcp(V4)), ip(V6, 6, tcp(V6)), ip(V4, 1, echo()),
+            ip(V6, 58, echo6(V6)), ip(V4, 4, ip(V4, 6, tcp(V4))), ip(V6, 4, ip(V4, 6, tcp(V4))),
+            ip(V4, 41, ip(V6, 6, tcp(V6))), ip(V4, 17, long[:1024], 0x2000), ip(V4, 17, long[1024:], 128)), 0)
+
+    def test_a_bad_checksum_is_found_at_every_layer_in_and_out_of_tunnels(self):
+        long = udp(V4, b"x" * 2000, fault=True)
+        for name, packets in {
+            "IPv4": [ip(V4, 17, udp(V4), fault=True)],
+            "UDP": [ip(V4, 17, udp(V4, fault=True))],
+            "UDP over IPv6": [ip(V6, 17, udp(V6, fault=True))],
+            "TCP": [ip(V4, 6, tcp(V4, fault=True))],
+            "TCP over IPv6": [ip(V6, 6, tcp(V6, fault=True))],
+            "ICMP": [ip(V4, 1, echo(fault=True))],
+            "ICMPv6": [ip(V6, 58, echo6(V6, fault=True))],
+            "outer IPv4": [ip(V4, 4, ip(V4, 6, tcp(V4)), fault=True)],
+            "inner IPv4": [ip(V6, 4, ip(V4, 6, tcp(V4), fault=True))],
+            "inner TCP": [ip(V4, 41, ip(V6, 6, tcp(V6, fault=True)))],
+            "UDP in fragments": [ip(V4, 17, long[:1024], 0x2000), ip(V4, 17, long[1024:], 128)],
+            "UDP in fragments in tunnels": [ip(V4, 4, ip(V4, 17, long[:1024], 0x2000)),
+                                            ip(V4, 4, ip(V4, 17, long[1024:], 128))],
+        }.items():
+            with self.subTest(name):
+                self.assertEqual(self.faults(*packets), 1)
+
+    def test_a_truncated_header_is_found(self):
+        self.assertEqual(self.faults(ip(V4, 6, tcp(V4)[:12])), 1)
+        self.assertEqual(self.faults(ip(V4, 4, ip(V4, 17, udp(V4))[:16])), 1)
+        self.assertEqual(self.faults(ip(V6, 41, ip(V6, 17, udp(V6))[:30])), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
