@@ -2,6 +2,7 @@
 import DataPlane
 import TestSupport
 import Testing
+import Workers
 
 @testable import XSKRing
 
@@ -13,25 +14,10 @@ import Testing
         let harness = PipelineHarness(plan)
         let interface = try Namespace("mirror")
         defer { interface.close() }
-        var rules = SteeringRules()
-        for endpoint in plan.steeredServices {
-            rules.services.insert(
-                .init(
-                    address: endpoint.address.mappedBytes, port: endpoint.port,
-                    transport: endpoint.transport.rawValue))
-        }
-        for endpoint in plan.snatSources {
-            rules.backends.insert(
-                .init(
-                    address: endpoint.address.mappedBytes, port: endpoint.port,
-                    transport: endpoint.transport.rawValue))
-        }
-        for address in plan.snatAddresses {
-            rules.pool[address.address.mappedBytes] = address.ports
-        }
+        let rules = SteeringRules(plan)
         let disagreements = try await interface.perform { () throws -> [String] in
-            let program = try SteeringProgram(interface: "lo", index: 1, modes: [.generic])
-            try program.change(from: SteeringRules(), to: rules)
+            var program = try SteeringProgram(interface: "lo", index: 1, modes: [.generic])
+            try program.change(to: rules)
             var found: [String] = []
             var generator = SeededGenerator(state: 77)
             var redirected: UInt64 = 0

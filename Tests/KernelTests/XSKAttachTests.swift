@@ -97,12 +97,12 @@ import Testing
 
     @Test func `an object that the kernel refuses is named with what libbpf said`() {
         let error = #expect(throws: XSKError.self) {
-            _ = try BPFObject(EmbeddedBPF.steer, mapSizes: ["services": 0])
+            _ = try BPFObject(EmbeddedBPF.steer, mapSizes: ["ports": 0])
         }
         let text = error?.description ?? ""
         #expect(error?.errno == EINVAL, "\(text)")
         #expect(text.hasPrefix("cannot load the BPF program 'steer': "), "\(text)")
-        #expect(text.contains("map 'services': failed to create"), "\(text)")
+        #expect(text.contains("map 'ports': failed to create"), "\(text)")
     }
 
     @Test func `facts are those of the interface in this namespace`() async throws {

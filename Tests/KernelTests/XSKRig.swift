@@ -19,9 +19,9 @@ struct XSKRig: ~Copyable {
         mode: AttachMode = .native
     ) throws(XSKError) {
         let facts = try InterfaceFacts(name: VethPair.nearName)
-        let program = try SteeringProgram(
+        var program = try SteeringProgram(
             interface: facts.name, index: facts.index, modes: [mode])
-        try program.change(from: SteeringRules(), to: rules)
+        try program.change(to: rules)
         var options = options
         options.attachMode = program.mode
         let queue = try XSKQueue(

@@ -15,14 +15,19 @@ import Testing
 
     static var rules: SteeringRules {
         var rules = SteeringRules()
-        rules.services = [
-            .init(address: XSKFrame.mapped(vip), port: 80, transport: 6),
-            .init(address: XSKFrame.mapped(vip), port: 80, transport: 17),
-            .init(address: XSKFrame.mapped(anyPortVIP), port: 0, transport: 17),
+        rules.mac = VethPair.nearMAC
+        rules.vips = [
+            prefix(vip): [.init(80...80, transport: 6), .init(80...80, transport: 17)],
+            prefix(anyPortVIP): [.init(SteeringRules.Ports.any, transport: 17)],
         ]
         rules.pool = [XSKFrame.mapped(snatAddress): [1024...32767, 61000...65535]]
         rules.backends = [.init(address: XSKFrame.mapped(backend), port: 8080, transport: 6)]
         return rules
+    }
+
+    /// The prefix of `length` IPv4 bits around an address.
+    static func prefix(_ address: [UInt8], _ length: Int = 32) -> SteeringRules.Prefix {
+        .init(address: XSKFrame.mapped(address), length: 96 + length)
     }
 
     struct Case: Sendable, CustomTestStringConvertible {
@@ -60,7 +65,7 @@ import Testing
         },
         Case("UDP to another address", ours: false) { $0.destination = [40, 1, 1, 9] },
         Case("SCTP to a service's port", ours: false) { $0.transport = 132 },
-        Case("ICMP to the VIP", ours: false) { $0.transport = 1 },
+        Case("ICMP to the VIP", ours: true) { $0.transport = 1 },
         Case("UDP to a VIP that has any port", ours: true) {
             ($0.destination, $0.destinationPort) = (anyPortVIP, 4711)
         },
@@ -71,15 +76,15 @@ import Testing
         Case("options over the port that a fixed offset would read", ours: false) {
             ($0.optionWords, $0.destinationPort) = (1, 81)
         },
-        Case("a first fragment", ours: false) { $0.fragment = 0x2000 },
-        Case("a later fragment", ours: false) { $0.fragment = 0x00b9 },
+        Case("a first fragment", ours: true) { $0.fragment = 0x2000 },
+        Case("a later fragment", ours: true) { $0.fragment = 0x00b9 },
         Case("neither flag", ours: true) { $0.fragment = 0 },
         Case("an ARP frame", ours: false) { $0.etherType = 0x0806 },
         Case("an IPv6 EtherType", ours: false) { $0.etherType = 0x86dd },
         Case("a VLAN tag", ours: false) { $0.etherType = 0x8100 },
         Case("version 6 behind the EtherType of 4", ours: false) { $0.version = 6 },
-        Case("a header length under five words", ours: false) { $0.headerWords = 4 },
-        Case("a header longer than the frame", ours: false) {
+        Case("a header length under five words", ours: true) { $0.headerWords = 4 },
+        Case("a header longer than the frame", ours: true) {
             ($0.headerWords, $0.payload) = (15, [])
         },
     ]
@@ -103,18 +108,19 @@ import Testing
         },
     ]
 
-    /// Every frame that ends before its eighth byte behind the IP header is the kernel's.
+    /// A frame that ends before its eighth byte behind the IP header is the pipeline's to judge,
+    /// and one that ends in the IP header is the kernel's.
     static let truncations = (14..<42).map { (length: Int) in
-        Case("\(length) bytes of a frame to a service", ours: false) { $0.cut = length }
+        Case("\(length) bytes of a frame to a service", ours: length >= 34) { $0.cut = length }
     }
 
     @Test func `each frame is steered by its addresses, ports and protocol`() async throws {
         try await VethPair.with { pair in
             try await pair.near.perform {
                 let facts = try InterfaceFacts(name: VethPair.nearName)
-                let program = try SteeringProgram(
+                var program = try SteeringProgram(
                     interface: facts.name, index: facts.index, modes: [.native])
-                try program.change(from: SteeringRules(), to: Self.rules)
+                try program.change(to: Self.rules)
                 for example in Self.services + Self.replies + Self.truncations {
                     let before = program.verdictCounters()
                     let action = try program.testRun(example.frame.bytes)
@@ -132,38 +138,39 @@ import Testing
         }
     }
 
+    private static func isOurs(
+        _ example: Case, _ program: borrowing SteeringProgram
+    ) throws -> Bool {
+        let before = program.verdictCounters().withoutSocket
+        _ = try program.testRun(example.frame.bytes)
+        return program.verdictCounters().withoutSocket > before
+    }
+
     @Test func `a change adds, alters and removes, and leaves the rest`() async throws {
         try await VethPair.with { pair in
             try await pair.near.perform {
                 let facts = try InterfaceFacts(name: VethPair.nearName)
-                let program = try SteeringProgram(
+                var program = try SteeringProgram(
                     interface: facts.name, index: facts.index, modes: [.native])
-                func isOurs(_ example: Case) throws -> Bool {
-                    let before = program.verdictCounters().withoutSocket
-                    _ = try program.testRun(example.frame.bytes)
-                    return program.verdictCounters().withoutSocket > before
-                }
                 let udp = Case("UDP", ours: true) { _ in }
                 let ssh = Case("SSH", ours: true) { ($0.transport, $0.destinationPort) = (6, 22) }
                 let reply = Case.reply("a reply", ours: true)
-                #expect(try !isOurs(udp))
+                #expect(try !Self.isOurs(udp, program))
 
-                try program.change(from: SteeringRules(), to: Self.rules)
-                #expect(try isOurs(udp))
-                #expect(try isOurs(reply))
+                try program.change(to: Self.rules)
+                #expect(try Self.isOurs(udp, program))
+                #expect(try Self.isOurs(reply, program))
 
                 var next = Self.rules
-                next.services = [
-                    .init(address: XSKFrame.mapped(Self.vip), port: 22, transport: 6)
-                ]
+                next.vips = [Self.prefix(Self.vip): [.init(22...22, transport: 6)]]
                 next.pool = [XSKFrame.mapped(Self.snatAddress): [3000...3001]]
-                try program.change(from: Self.rules, to: next)
-                #expect(try !isOurs(udp))
-                #expect(try isOurs(ssh))
-                #expect(try !isOurs(reply))
+                try program.change(to: next)
+                #expect(try !Self.isOurs(udp, program))
+                #expect(try Self.isOurs(ssh, program))
+                #expect(try !Self.isOurs(reply, program))
 
-                try program.change(from: next, to: SteeringRules())
-                #expect(try !isOurs(ssh))
+                try program.change(to: SteeringRules())
+                #expect(try !Self.isOurs(ssh, program))
             }
         }
     }
@@ -172,18 +179,18 @@ import Testing
         try await VethPair.with { pair in
             try await pair.near.perform {
                 let facts = try InterfaceFacts(name: VethPair.nearName)
-                let program = try SteeringProgram(
+                var program = try SteeringProgram(
                     interface: facts.name, index: facts.index, modes: [.native],
-                    mapSizes: ["services": 8])
-                try program.change(from: SteeringRules(), to: Self.rules)
+                    mapSizes: ["ports": 8])
+                try program.change(to: Self.rules)
                 var tooMany = Self.rules
                 tooMany.pool = [XSKFrame.mapped(Self.snatAddress): [5...6]]
-                for port in UInt16(1000)..<1100 {
-                    tooMany.services.insert(
-                        .init(address: XSKFrame.mapped(Self.vip), port: port, transport: 6))
+                for port in UInt16(1)..<100 {
+                    tooMany.vips[Self.prefix(Self.vip), default: []]
+                        .insert(.init(port * 64...port * 64, transport: 6))
                 }
                 let error = #expect(throws: XSKError.self) {
-                    try program.change(from: Self.rules, to: tooMany)
+                    try program.change(to: tooMany)
                 }
                 #expect(error?.description.contains("E2BIG") == true)
 
@@ -193,11 +200,11 @@ import Testing
                 #expect(program.verdictCounters().withoutSocket == before + 2)
                 // Nothing of the refused rules is left: there is room for as many as before.
                 var fitting = Self.rules
-                for port in UInt16(1000)..<1005 {
-                    fitting.services.insert(
-                        .init(address: XSKFrame.mapped(Self.vip), port: port, transport: 6))
+                for port in UInt16(2)..<7 {
+                    fitting.vips[Self.prefix(Self.vip), default: []]
+                        .insert(.init(port * 64...port * 64, transport: 6))
                 }
-                try program.change(from: Self.rules, to: fitting)
+                try program.change(to: fitting)
             }
         }
     }
