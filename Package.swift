@@ -58,6 +58,8 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 // For SO_PEERCRED of an admin client; Hummingbird's own foundation.
                 .product(name: "NIOCore", package: "swift-nio"),
+                // For driving the admin API without a socket, in tests and under the fuzzer.
+                .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -130,3 +132,19 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// `scripts/fuzz` sets it: libFuzzer is not to be needed for an ordinary build.
+if let library = Context.environment["XDPLB_FUZZ_LIBRARY"] {
+    package.targets.append(
+        .executableTarget(
+            name: "xdplb-fuzz",
+            dependencies: [
+                "ControlPlane", "DataPlane", "Netlink", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/Fuzz",
+            exclude: ["Corpus", "make-corpus"],
+            swiftSettings: strict,
+            linkerSettings: [.unsafeFlags([library, "-lstdc++"])]
+        ))
+}

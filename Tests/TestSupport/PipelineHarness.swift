@@ -14,7 +14,6 @@ public final class PipelineHarness {
 
     private static let chunkSize = 4096
     private static let headroom = 256
-    private static let chunkCount = 2048
 
     /// What the pipeline decides by; set with ``publish(_:)``.
     public private(set) var plan: ForwardingPlan
@@ -23,6 +22,7 @@ public final class PipelineHarness {
     /// The time, in milliseconds.
     public var now: UInt32 = 1_000_000
 
+    private let chunkCount: Int
     private let memory: UnsafeMutableRawPointer
     private let tables: UnsafeMutableRawPointer
     private let page: UnsafeMutableRawPointer
@@ -34,8 +34,9 @@ public final class PipelineHarness {
     /// A pipeline of one worker.
     public init(
         _ plan: ForwardingPlan, worker: Int = 0, connections: Int = 4096,
-        portsPerAddress: Int = 65536
+        portsPerAddress: Int = 65536, chunks chunkCount: Int = 2048
     ) {
+        self.chunkCount = chunkCount
         let capacity = PipelineCapacity(
             connections: connections, snatBackends: 8, snatAddresses: 4,
             snatPortsPerAddress: portsPerAddress)
@@ -44,7 +45,7 @@ public final class PipelineHarness {
             unsafe pointer.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
             return unsafe pointer
         }
-        unsafe memory = zeroed(Self.chunkCount * Self.chunkSize)
+        unsafe memory = zeroed(chunkCount * Self.chunkSize)
         unsafe tables = zeroed(capacity.byteCount)
         unsafe page = zeroed(CounterPage.byteCount)
         counters = unsafe CounterPage(
@@ -52,13 +53,13 @@ public final class PipelineHarness {
         pipeline = unsafe Pipeline(
             worker: worker,
             memory: FrameMemory(
-                base: memory, byteCount: Self.chunkCount * Self.chunkSize,
+                base: memory, byteCount: chunkCount * Self.chunkSize,
                 chunkSize: Self.chunkSize),
             tables: UnsafeMutableRawBufferPointer(start: tables, count: capacity.byteCount),
             capacity: capacity, counters: counters, hashKey: plan.hashKey)
         snapshot = SnapshotBox(plan)
         self.plan = plan
-        freeChunks = (0..<Self.chunkCount).map { UInt64($0 * Self.chunkSize) }
+        freeChunks = (0..<chunkCount).map { UInt64($0 * Self.chunkSize) }
     }
 
     deinit {
@@ -78,7 +79,7 @@ public final class PipelineHarness {
     public var connectionCount: Int { pipeline.connectionCount }
 
     /// Chunks that somebody else than the harness has: frames that wait.
-    public var chunksHeld: Int { Self.chunkCount - freeChunks.count }
+    public var chunksHeld: Int { chunkCount - freeChunks.count }
 
     /// Frames that wait for a next hop.
     public var waitingCount: Int { pipeline.waitingCount }
@@ -179,7 +180,7 @@ public final class PipelineHarness {
     /// Frames that were dropped in silence, or kept, as the counters have it.
     public var countedOutcomes: UInt64 {
         let drops = DropReason.allCases.reduce(0) { $0 + counters[$1] }
-        return drops + counters[.waiting] - counters[.refusals]
+        return drops &+ counters[.waiting] &- counters[.refusals]
     }
 }
 

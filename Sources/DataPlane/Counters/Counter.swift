@@ -36,6 +36,8 @@ public enum Counter: Int, CaseIterable, Sendable {
     case echoReplies
     /// ICMP errors and RSTs that the load balancer sent; what caused them counts as dropped.
     case refusals
+    /// ICMP errors about tunnelled packets that their senders were told.
+    case tunnelErrors
     /// Frames kept until their next hop was resolved.
     case waiting
     /// Of these, the ones sent.

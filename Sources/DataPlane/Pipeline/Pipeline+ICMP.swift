@@ -230,7 +230,7 @@ extension Pipeline {
                 from: tunnel.inner.destination, to: tunnel.inner.source,
                 identification: identification, on: snapshot.link)
         else { throw .malformed }
-        counters.add(1, to: .refusals)
+        counters.add(1, to: .tunnelErrors)
         try send(error, &batch, index, from: packet, to: tunnel.inner.source, snapshot, tick)
     }
 
