@@ -9,7 +9,7 @@ import Testing
 /// The balancer's end of a veth pair with the steering program and one queue's socket.
 @safe
 struct XSKRig: ~Copyable {
-    let program: SteeringProgram
+    var program: SteeringProgram
     var queue: XSKQueue
     private let descriptors = UnsafeMutableBufferPointer<xdp_desc>.allocate(capacity: 64)
 

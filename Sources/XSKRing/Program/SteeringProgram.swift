@@ -147,7 +147,15 @@ public struct SteeringProgram: ~Copyable, Sendable {
     ///
     /// - Returns: The XDP action (`XDP_PASS` 2, `XDP_REDIRECT` 4).
     func testRun(_ frame: [UInt8]) throws(XSKError) -> UInt32 {
-        guard let program = object.program("xdplb_steer") else { throw XSKError("no program") }
+        guard let descriptor else { throw XSKError("no program") }
+        return try Self.testRun(descriptor, frame)
+    }
+
+    /// The program's descriptor, for test runs on another thread.
+    var descriptor: Int32? { object.program("xdplb_steer") }
+
+    /// What a program does with one frame.
+    static func testRun(_ program: Int32, _ frame: [UInt8]) throws(XSKError) -> UInt32 {
         var options = unsafe bpf_test_run_opts()
         unsafe options.sz = MemoryLayout<bpf_test_run_opts>.size
         let result = unsafe frame.withUnsafeBytes { bytes in
