@@ -150,7 +150,7 @@ class RoutedTest(unittest.TestCase):
 
     def begin(self):
         self.lab.forget_paths()
-        self.sent = self.capture("core", "to-lb", "inbound")
+        self.sent = self.capture("core", "to-lb", "in")
 
     def check(self):
         self.assertEqual(self.sent.faults(self.mtu.get("lb", 1600)), [], "frames of the load balancer have faults")
@@ -166,6 +166,6 @@ class RoutedTest(unittest.TestCase):
             finally:
                 self.check()
 
-    def capture(self, node, interface, direction="", filter=""):
+    def capture(self, node, interface, direction="inout", filter=""):
         """Begins a capture that ends with the test."""
         return self.enterContext(Capture(self.lab, node, interface, direction, filter))

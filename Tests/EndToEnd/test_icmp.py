@@ -99,7 +99,7 @@ class Errors(ICMP):
         for family in FAMILIES:
             with self.case(family=family):
                 self.lab.serve(service("any", "snat", [family], [f"{CLOSED}/udp"], self.addresses(family)))
-                icmp = self.capture("client", "eth0", "inbound", "icmp or icmp6")
+                icmp = self.capture("client", "eth0", "in", "icmp or icmp6")
                 self.assertEqual(self.attempt("udp", family, CLOSED), "ECONNREFUSED")
                 # Nothing in it tells the client who the backend is.
                 unreachable = {4: "icmp.type == 3 and icmp.code == 3", 6: "icmpv6.type == 1 and icmpv6.code == 4"}[family]

@@ -29,7 +29,7 @@ class SourceRanges(RoutedTest):
                 with self.case(mode=mode, family=family):
                     self.lab.serve(service("web", mode, [family], ["80/tcp"], [backend(node, family) for node in BACKENDS],
                                            source_ranges=[f"{CLIENT[family]}/{32 if family == 4 else 128}"]))
-                    answers = self.capture("client", "eth0", "inbound", f"host {OUTSIDE[family]} and not arp and not icmp6")
+                    answers = self.capture("client", "eth0", "in", f"host {OUTSIDE[family]} and not arp and not icmp6")
                     for _ in range(8):
                         self.assertIn(self.ask(family, CLIENT[family]).stdout.strip(), BACKENDS)
                     self.assertEqual(self.lab.drops("policy"), 0)
