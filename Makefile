@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every stage by name; each is SwiftPM or one script.
-.PHONY: build release setup test lint format hot-path end-to-end demo lab-up lab-down clean
+.PHONY: build release setup test lint format hot-path end-to-end conformance fuzz demo lab-up lab-down clean
 
 build:        ; swift build
 release:      ; swift build -c release
@@ -9,6 +9,8 @@ test:         ; scripts/test
 lint:         ; scripts/lint
 format:       ; swift format --in-place --parallel --recursive Package.swift Plugins Sources Tests
 hot-path:     ; scripts/check-hot-path
+conformance:  ; scripts/conformance && scripts/conformance --hostile && scripts/conformance --determinism
+fuzz:         ; scripts/fuzz 60
 end-to-end:   ; python3 Tests/EndToEnd/run
 demo:         ; scripts/demo
 lab-up:       ; scripts/lab up
