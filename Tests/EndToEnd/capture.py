@@ -5,12 +5,11 @@ import subprocess
 
 from lab import wait_until
 
-# An error quotes the beginning of a segment, of which tshark computes a checksum all the same.
+# An error that quotes a packet.
 QUOTES = "(icmp.type in {3, 11, 12} or icmpv6.type in {1, 2, 3, 4})"
-FAULTS = " or ".join(
-    ["_ws.malformed"]
-    + [f'{protocol}.checksum.status == "Bad"' for protocol in ("ip", "icmp", "icmpv6")]
-    + [f'({protocol}.checksum.status == "Bad" and not {QUOTES})' for protocol in ("tcp", "udp")])
+TRANSPORT = '(tcp.checksum.status == "Bad" or udp.checksum.status == "Bad")'
+FAULTS = " or ".join(["_ws.malformed", f"({TRANSPORT} and not {QUOTES})",
+                      *(f'{protocol}.checksum.status == "Bad"' for protocol in ("ip", "icmp", "icmpv6"))])
 
 
 def tshark(path, filter, *more):
@@ -26,6 +25,37 @@ def tshark(path, filter, *more):
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
     assert done.returncode == 0, done.stderr[:500]
     return done.stdout.splitlines()
+
+
+def is_whole(ipv4_lengths, ipv6_lengths):
+    """Whether an error quotes all of a packet, by the lengths in the headers from the outermost on.
+
+    The error and what it quotes are the last two of one family; the header of IPv6 is not in its length.
+    """
+    for lengths, inside, outside in ((ipv4_lengths, 20, 0), (ipv6_lengths, 0, 40)):
+        if len(lengths) >= 2:
+            error, quoted = lengths[-2:]
+            return outside + quoted <= error - inside - 8
+    return True
+
+
+def quotes_with_faults(path):
+    """Errors that quote a whole packet, which has a bad checksum.
+
+    Of one that is quoted in part tshark computes a checksum all the same, which cannot be right.
+    """
+    numbers = []
+    for line in tshark(path, f"{TRANSPORT} and {QUOTES}", "-T", "fields", "-e", "frame.number", "-e", "ip.len",
+                       "-e", "ipv6.plen"):
+        number, *columns = line.split("\t")
+        if is_whole(*([int(length) for length in column.split(",") if length] for column in columns)):
+            numbers.append(f"frame.number == {number}")
+    return tshark(path, " or ".join(numbers)) if numbers else []
+
+
+def faults(path, mtu=None):
+    """Frames that are malformed, have a bad checksum or are longer than the link takes."""
+    return tshark(path, FAULTS if mtu is None else f"{FAULTS} or frame.len > {mtu + 14}") + quotes_with_faults(path)
 
 
 class Capture:
@@ -98,6 +128,5 @@ class Capture:
         return [line.split("\t") for line in self.lines(filter, "-T", "fields", *options)]
 
     def faults(self, mtu=None):
-        """Frames that are malformed, have a bad checksum or are longer than the link takes."""
-        filter = FAULTS if mtu is None else f"{FAULTS} or frame.len > {mtu + 14}"
-        return self.lines(filter)
+        self.stop()
+        return faults(self.path, mtu)

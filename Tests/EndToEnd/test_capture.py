@@ -5,8 +5,8 @@ import struct
 import tempfile
 import unittest
 
-from capture import FAULTS, tshark
-from frames import echo, echo6, frame, ip, packed, tcp, udp
+from capture import faults
+from frames import echo, echo6, frame, ip, packed, tcp, udp, unreachable, unreachable6
 
 V4 = packed("192.0.2.1", "203.0.113.10")
 V6 = packed("2001:db8::1", "2001:db8:f::10")
@@ -21,7 +21,7 @@ class CheckingCaptures(unittest.TestCase):
                 for number, packet in enumerate(packets):
                     data = frame(packet)
                     file.write(struct.pack("=IIII", number, 0, len(data), len(data)) + data)
-            return len(tshark(path, FAULTS))
+            return len(faults(path))
 
     def test_sound_frames_have_no_fault(self):
         long = udp(V4, b"x" * 2000)
@@ -49,6 +49,25 @@ class CheckingCaptures(unittest.TestCase):
         }.items():
             with self.subTest(name):
                 self.assertEqual(self.faults(*packets), 1)
+
+    def test_what_an_error_quotes_is_checked_when_it_is_whole(self):
+        for fault in (False, True):
+            quote = ip(V4, 6, tcp(V4, fault=fault))
+            quote6 = ip(V6, 17, udp(V6, b"x" * 100, fault=fault))
+            for name, packet in {
+                "IPv4": ip(V4, 1, unreachable(quote)),
+                "IPv6": ip(V6, 58, unreachable6(V6, quote6)),
+                "IPv4 in IPv4": ip(V4, 4, ip(V4, 1, unreachable(quote))),
+                "IPv4 in IPv6": ip(V6, 4, ip(V4, 1, unreachable(quote))),
+                "IPv6 in IPv4": ip(V4, 41, ip(V6, 58, unreachable6(V6, quote6))),
+            }.items():
+                with self.subTest(name, fault=fault):
+                    self.assertEqual(self.faults(packet), int(fault))
+
+    def test_what_an_error_quotes_in_part_is_no_fault(self):
+        self.assertEqual(self.faults(ip(V4, 1, unreachable(ip(V4, 6, tcp(V4))[:42])),
+                                     ip(V6, 58, unreachable6(V6, ip(V6, 17, udp(V6, b"x" * 100))[:100])),
+                                     ip(V6, 4, ip(V4, 1, unreachable(ip(V4, 6, tcp(V4))[:42])))), 0)
 
     def test_a_truncated_header_is_found(self):
         self.assertEqual(self.faults(ip(V4, 6, tcp(V4)[:12])), 1)
