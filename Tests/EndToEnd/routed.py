@@ -45,6 +45,9 @@ class RoutedLab(Lab):
 
     TOPOLOGY = "routed.sh"
 
+    def split_queues(self):
+        """Nothing to do: hosts spread their flows over the queues of a link, and routers keep that."""
+
     def addresses(self):
         return [(node, backend(node, family)) for node in BACKENDS for family in (4, 6)]
 
@@ -96,6 +99,10 @@ class RoutedLab(Lab):
         assert found, f"no counter for {reason}"
         return sum(map(int, found))
 
+    def handed_off(self):
+        """Frames that one worker gave another."""
+        return sum(worker["handed_off"] for worker in self.status()["workers"])
+
     # Traffic
 
     def share(self, file):
@@ -132,11 +139,12 @@ class RoutedTest(unittest.TestCase):
 
     # MTUs of links that are not as usual.
     mtu = {}
+    queues = 1
     decapsulated = True
 
     @classmethod
     def setUpClass(cls):
-        cls.lab = RoutedLab().__enter__()
+        cls.lab = RoutedLab(cls.queues).__enter__()
         cls.addClassCleanup(cls.lab.__exit__)
         cls.lab.set_mtu(**cls.mtu)
         if cls.decapsulated:

@@ -144,5 +144,18 @@ class Errors(ICMP):
         self.assertEqual(self.lab.drops("no_backend") - before, 1)
 
 
+class ErrorsOverTwoQueues(ICMP):
+    queues = 2
+
+    def test_errors_reach_the_worker_of_their_connection(self):
+        for family in FAMILIES:
+            with self.case(family=family):
+                self.lab.serve(service("any", "snat", [family], [f"{CLOSED}/udp"], self.addresses(family)))
+                # Each has a port of its own, and with it a queue; errors come to one that is not always that.
+                for _ in range(16):
+                    self.assertEqual(self.attempt("udp", family, CLOSED), "ECONNREFUSED")
+                self.assertGreater(self.lab.handed_off(), 0)
+
+
 if __name__ == "__main__":
     unittest.main()
