@@ -5,12 +5,13 @@ import subprocess
 
 from lab import wait_until
 
-# An error quotes the beginning of a segment, of which tshark computes a checksum all the same.
+# An error that quotes a packet.
 QUOTES = "(icmp.type in {3, 11, 12} or icmpv6.type in {1, 2, 3, 4})"
-FAULTS = " or ".join(
-    ["_ws.malformed"]
-    + [f'{protocol}.checksum.status == "Bad"' for protocol in ("ip", "icmp", "icmpv6")]
-    + [f'({protocol}.checksum.status == "Bad" and not {QUOTES})' for protocol in ("tcp", "udp")])
+# Linux sends 0xffff where 0 was computed, also in TCP; both are right, but tshark wants 0.
+TRANSPORT = ('((tcp.checksum.status == "Bad" and not tcp.checksum.ffff) or udp.checksum.status == "Bad" '
+             "or udp.checksum.zero)")
+FAULTS = " or ".join(["_ws.malformed", f"({TRANSPORT} and not {QUOTES})",
+                      *(f'{protocol}.checksum.status == "Bad"' for protocol in ("ip", "icmp", "icmpv6"))])
 
 
 def tshark(path, filter, *more):
@@ -28,23 +29,53 @@ def tshark(path, filter, *more):
     return done.stdout.splitlines()
 
 
+def is_whole(ipv4_lengths, ipv6_lengths):
+    """Whether an error quotes all of a packet, by the lengths in the headers from the outermost on.
+
+    The error and what it quotes are the last two of one family; the header of IPv6 is not in its length.
+    """
+    for lengths, inside, outside in ((ipv4_lengths, 20, 0), (ipv6_lengths, 0, 40)):
+        if len(lengths) >= 2:
+            error, quoted = lengths[-2:]
+            return outside + quoted <= error - inside - 8
+    return True
+
+
+def quotes_with_faults(path):
+    """Errors that quote a whole packet, which has a bad checksum.
+
+    Of one that is quoted in part tshark computes a checksum all the same, which cannot be right.
+    """
+    numbers = []
+    for line in tshark(path, f"{TRANSPORT} and {QUOTES}", "-T", "fields", "-e", "frame.number", "-e", "ip.len",
+                       "-e", "ipv6.plen"):
+        number, *columns = line.split("\t")
+        if is_whole(*([int(length) for length in column.split(",") if length] for column in columns)):
+            numbers.append(f"frame.number == {number}")
+    return tshark(path, " or ".join(numbers)) if numbers else []
+
+
+def faults(path, mtu=None):
+    """Frames that are malformed, have a bad checksum or are longer than the link takes."""
+    return tshark(path, FAULTS if mtu is None else f"{FAULTS} or frame.len > {mtu + 14}") + quotes_with_faults(path)
+
+
 class Capture:
     """The frames that a node sees on an interface while the context lasts.
 
     What AF_XDP sends passes no tap of its own interface: what the load balancer sends is captured
-    where it arrives, with the direction `inbound`.
+    where it arrives, with the direction `in`.
     """
 
     count = 0
 
-    def __init__(self, lab, node, interface, direction="", filter=""):
+    def __init__(self, lab, node, interface, direction="inout", filter=""):
         Capture.count += 1
         self.lab, self.node = lab, node
         self.path = lab.dir / f"capture-{Capture.count}.pcap"
         self.log = self.path.with_suffix(".log")
-        # As a part of the filter, for which -Q is not: what it passes over is not counted as received.
-        both = " and ".join(f"({part})" for part in (direction, filter) if part)
-        self.arguments = ["-i", interface, "-w", str(self.path), *both.split()]
+        # Not `inbound` in the filter: libpcap applies it to the first frame itself, and cannot.
+        self.arguments = ["-i", interface, "-Q", direction, "-w", str(self.path), *filter.split()]
         self.process = None
 
     def __enter__(self):
@@ -70,7 +101,7 @@ class Capture:
     def _is_at_rest(self):
         """Whether nothing was written between several looks, in each of which tcpdump ran.
 
-        What the kernel counts as received is no measure: libpcap leaves some frames out.
+        What the kernel counts as received is no measure: frames of the other direction are among them.
         """
         looks = {self._captured() for _ in range(4)}
         return len(looks) == 1
@@ -99,6 +130,5 @@ class Capture:
         return [line.split("\t") for line in self.lines(filter, "-T", "fields", *options)]
 
     def faults(self, mtu=None):
-        """Frames that are malformed, have a bad checksum or are longer than the link takes."""
-        filter = FAULTS if mtu is None else f"{FAULTS} or frame.len > {mtu + 14}"
-        return self.lines(filter)
+        self.stop()
+        return faults(self.path, mtu)

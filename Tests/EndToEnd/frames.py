@@ -53,6 +53,17 @@ def echo6(addresses, fault=False):
     return put(data, 2, checksum(pseudo(addresses, 58, len(data)) + data) ^ fault)
 
 
+def unreachable(quote):
+    """An ICMP error of IPv4."""
+    data = struct.pack("!BBHI", 3, 3, 0, 0) + quote
+    return put(data, 2, checksum(data))
+
+
+def unreachable6(addresses, quote):
+    data = struct.pack("!BBHI", 1, 4, 0, 0) + quote
+    return put(data, 2, checksum(pseudo(addresses, 58, len(data)) + data))
+
+
 def frame(packet):
     kind = 0x86dd if packet[0] >> 4 == 6 else 0x0800
     return b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02" + struct.pack("!H", kind) + packet

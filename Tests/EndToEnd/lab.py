@@ -152,9 +152,9 @@ class Lab:
 
     def launch(self, *arguments):
         """Runs the daemon and returns when it answers."""
-        self.log = open(self.dir / "xdplb.log", "a+")
-        self.daemon = self.spawn("lb", XDPLB, "run", "--admin-socket", self.socket, "--state-directory",
-                                 str(self.dir / "state"), "--http-listen", "127.0.0.1:9660", *arguments, stderr=self.log)
+        with open(self.dir / "xdplb.log", "a") as log:
+            self.daemon = self.spawn("lb", XDPLB, "run", "--admin-socket", self.socket, "--state-directory",
+                                     str(self.dir / "state"), "--http-listen", "127.0.0.1:9660", *arguments, stderr=log)
         wait_until(lambda: self.daemon.poll() is not None or self.is_answering(), "the daemon answers")
         assert self.daemon.poll() is None, (self.dir / "xdplb.log").read_text()
 

@@ -45,6 +45,9 @@ class RoutedLab(Lab):
 
     TOPOLOGY = "routed.sh"
 
+    def split_queues(self):
+        """Nothing to do: hosts spread their flows over the queues of a link, and routers keep that."""
+
     def addresses(self):
         return [(node, backend(node, family)) for node in BACKENDS for family in (4, 6)]
 
@@ -96,6 +99,10 @@ class RoutedLab(Lab):
         assert found, f"no counter for {reason}"
         return sum(map(int, found))
 
+    def handed_off(self):
+        """Frames that one worker gave another."""
+        return sum(worker["handed_off"] for worker in self.status()["workers"])
+
     # Traffic
 
     def share(self, file):
@@ -132,11 +139,12 @@ class RoutedTest(unittest.TestCase):
 
     # MTUs of links that are not as usual.
     mtu = {}
+    queues = 1
     decapsulated = True
 
     @classmethod
     def setUpClass(cls):
-        cls.lab = RoutedLab().__enter__()
+        cls.lab = RoutedLab(cls.queues).__enter__()
         cls.addClassCleanup(cls.lab.__exit__)
         cls.lab.set_mtu(**cls.mtu)
         if cls.decapsulated:
@@ -150,7 +158,7 @@ class RoutedTest(unittest.TestCase):
 
     def begin(self):
         self.lab.forget_paths()
-        self.sent = self.capture("core", "to-lb", "inbound")
+        self.sent = self.capture("core", "to-lb", "in")
 
     def check(self):
         self.assertEqual(self.sent.faults(self.mtu.get("lb", 1600)), [], "frames of the load balancer have faults")
@@ -166,6 +174,6 @@ class RoutedTest(unittest.TestCase):
             finally:
                 self.check()
 
-    def capture(self, node, interface, direction="", filter=""):
+    def capture(self, node, interface, direction="inout", filter=""):
         """Begins a capture that ends with the test."""
         return self.enterContext(Capture(self.lab, node, interface, direction, filter))

@@ -84,5 +84,28 @@ class Families(RoutedTest):
         self.balance_in_snat(6)
 
 
+class MergedOnArrival(RoutedTest):
+    """Backends whose kernel makes large packets of tunnels before it looks into them (GRO)."""
+
+    HOLD = """
+        ethtool -K eth0 gro on
+        echo 300000 >/sys/class/net/eth0/gro_flush_timeout
+        echo 20 >/sys/class/net/eth0/napi_defer_hard_irqs
+    """
+
+    def test_merged_tunnels_are_taken_apart_as_well(self):
+        file = self.lab.random_file(10)
+        # One that decapsulates before that, and one after it.
+        for node in ("b1", "b2"):
+            self.lab.run(node, "sh", "-ec", self.HOLD)
+            for inner, outer in TUNNEL:
+                with self.case(node=node, vip=inner, backend=outer):
+                    self.lab.serve(web("dsr", [inner], [backend(node, outer)]))
+                    seen = self.capture(node, "eth0", "in")
+                    self.lab.upload(inner, file)
+                    self.assertEqual(self.lab.download(inner, file), node)
+                    self.assertGreater(seen.count_of("frame.len > 3000"), 0, "nothing was merged")
+
+
 if __name__ == "__main__":
     unittest.main()

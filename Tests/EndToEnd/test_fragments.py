@@ -99,5 +99,15 @@ class Fragments(RoutedTest):
                 self.assertEqual(self.fragments_sent(), 0)
 
 
+class FragmentsOverTwoQueues(Fragments):
+    queues = 2
+
+    def test_replies_in_fragments_reach_the_worker_of_their_connection(self):
+        for family in (4, 6):
+            with self.case(family=family):
+                self.exchange("snat", family, family, [f"{PORT}/udp"])
+                self.assertGreater(self.lab.handed_off(), 0)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -99,7 +99,7 @@ class Errors(ICMP):
         for family in FAMILIES:
             with self.case(family=family):
                 self.lab.serve(service("any", "snat", [family], [f"{CLOSED}/udp"], self.addresses(family)))
-                icmp = self.capture("client", "eth0", "inbound", "icmp or icmp6")
+                icmp = self.capture("client", "eth0", "in", "icmp or icmp6")
                 self.assertEqual(self.attempt("udp", family, CLOSED), "ECONNREFUSED")
                 # Nothing in it tells the client who the backend is.
                 unreachable = {4: "icmp.type == 3 and icmp.code == 3", 6: "icmpv6.type == 1 and icmpv6.code == 4"}[family]
@@ -142,6 +142,19 @@ class Errors(ICMP):
         done = self.lab.run("client", "python3", "-c", TRY.replace("settimeout(8)", "settimeout(1)"), "udp", VIP[4], "53")
         self.assertEqual(done.stdout.strip(), "silence")
         self.assertEqual(self.lab.drops("no_backend") - before, 1)
+
+
+class ErrorsOverTwoQueues(ICMP):
+    queues = 2
+
+    def test_errors_reach_the_worker_of_their_connection(self):
+        for family in FAMILIES:
+            with self.case(family=family):
+                self.lab.serve(service("any", "snat", [family], [f"{CLOSED}/udp"], self.addresses(family)))
+                # Each has a port of its own, and with it a queue; errors come to one that is not always that.
+                for _ in range(16):
+                    self.assertEqual(self.attempt("udp", family, CLOSED), "ECONNREFUSED")
+                self.assertGreater(self.lab.handed_off(), 0)
 
 
 if __name__ == "__main__":

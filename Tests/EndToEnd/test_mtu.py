@@ -24,7 +24,7 @@ class MTU(RoutedTest):
         self.lab.serve(service("web", mode, [family], ["80/tcp", "8080/tcp"], [backend("b1", outer)]))
 
     def icmp_at_client(self):
-        return self.capture("client", "eth0", "inbound", "icmp or icmp6")
+        return self.capture("client", "eth0", "in", "icmp or icmp6")
 
     def assert_too_big(self, capture, family, mtu, source=None):
         """Somebody was told this MTU; `source` is who told it."""

@@ -3,8 +3,8 @@
 import sys
 import unittest
 
-from lab import BACKENDS, ROOT, wait_until
-from routed import CLIENT, RoutedTest, backend, service
+from lab import BACKENDS, ROOT, url_host, wait_until
+from routed import CLIENT, LOAD_BALANCER, RoutedTest, backend, service
 
 FAMILIES = (4, 6)
 # A second address of the client.
@@ -29,7 +29,7 @@ class SourceRanges(RoutedTest):
                 with self.case(mode=mode, family=family):
                     self.lab.serve(service("web", mode, [family], ["80/tcp"], [backend(node, family) for node in BACKENDS],
                                            source_ranges=[f"{CLIENT[family]}/{32 if family == 4 else 128}"]))
-                    answers = self.capture("client", "eth0", "inbound", f"host {OUTSIDE[family]} and not arp and not icmp6")
+                    answers = self.capture("client", "eth0", "in", f"host {OUTSIDE[family]} and not arp and not icmp6")
                     for _ in range(8):
                         self.assertIn(self.ask(family, CLIENT[family]).stdout.strip(), BACKENDS)
                     self.assertEqual(self.lab.drops("policy"), 0)
@@ -51,6 +51,26 @@ class Ports(RoutedTest):
                     self.assertEqual(self.lab.curl(family, "", port=port, seconds=5).stdout, "ok\n")
                 for port in (7999, 8100):
                     self.assertNotEqual(self.lab.curl(family, "", port=port, seconds=1, check=False).returncode, 0)
+
+
+class Prefixes(RoutedTest):
+    def test_every_address_of_a_vip_prefix_is_served_and_others_are_not(self):
+        prefixes = {4: "203.0.113.0/28", 6: "2001:db8:f::/64"}
+        inside = {4: ["203.0.113.1", "203.0.113.10", "203.0.113.14"], 6: ["2001:db8:f::1", "2001:db8:f:0:ffff::1"]}
+        outside = {4: "203.0.113.17", 6: "2001:db8:f:1::1"}
+        for family in FAMILIES:
+            for network in (prefixes[family], outside[family]):
+                self.lab.run("core", "ip", "route", "add", network, "via", LOAD_BALANCER[family])
+            # What is not served the load balancer's kernel would send back to the router.
+            self.lab.run("lb", "ip", "route", "add", "blackhole", outside[family])
+            with self.case(family=family):
+                web = service("web", "snat", [], ["80/tcp"], [backend(node, family) for node in BACKENDS])
+                self.lab.serve({**web, "vips": [prefixes[family]]})
+                for vip in inside[family]:
+                    done = self.lab.run("client", "curl", "-sS", "--fail", "-m", "5", f"http://{url_host(vip)}/name")
+                    self.assertIn(done.stdout.strip(), BACKENDS)
+                done = self.lab.run("client", "curl", "-s", "-m", "1", f"http://{url_host(outside[family])}/name", check=False)
+                self.assertEqual(done.returncode, TIMED_OUT)
 
 
 if __name__ == "__main__":
