@@ -10,7 +10,7 @@ import TestSupport
 enum PipelineTarget {
     static func run(_ input: UnsafeRawBufferPointer) {
         let harness = PipelineHarness(
-            PlanFixture.mixedPlan(), connections: 256, portsPerAddress: 2048, chunks: 128)
+            PlanFixture.mixedPlan(), connections: 256, chunks: 128)
         var rest = unsafe [UInt8](input)[...]
         while let step = rest.popFirst() {
             switch step {
@@ -96,8 +96,8 @@ enum PipelineTarget {
     }
 
     private static func repairICMPv6(_ frame: inout [UInt8], _ step: UInt8) {
-        guard frame.count >= 62, frame[12] == 0x86, frame[13] == 0xdd, frame[20] == 58,
-            step & 2 == 0
+        guard frame.count >= 62, frame[12] == 0x86, frame[13] == 0xdd, frame[14] >> 4 == 6,
+            frame[20] == 58, step & 2 == 0
         else { return }
         frame[56] = 0
         frame[57] = 0
