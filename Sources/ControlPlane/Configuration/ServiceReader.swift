@@ -205,7 +205,7 @@ struct ServiceReader {
             problems.error(node, "a VIP must be a single address or prefix")
             return nil
         }
-        if let prefix = IPAddress(text).map(IPPrefix.init) ?? IPPrefix(text) { return prefix }
+        if let prefix = IPPrefix(addressOrPrefix: text) { return prefix }
         problems.error(
             node,
             text.contains("/")
@@ -216,7 +216,7 @@ struct ServiceReader {
 
     private func sourceRange(_ node: Node) -> IPPrefix? {
         let text = node.scalar?.string ?? ""
-        if let prefix = IPAddress(text).map(IPPrefix.init) ?? IPPrefix(text) { return prefix }
+        if let prefix = IPPrefix(addressOrPrefix: text) { return prefix }
         problems.error(
             node, "source range '\(text)' is no address and no prefix without host bits")
         return nil
