@@ -17,7 +17,7 @@ extension ConfigurationChecks {
             problems.error(root.place("workers"), "core \(core) is not online or not allowed")
         }
         for (index, service) in configuration.services.enumerated() {
-            checkVIPs(service, places.services[index], host)
+            checkVIPs(index, host)
             if service.mode == .dsr, mtu <= 1500 {
                 problems.warning(places.services[index], tunnelWarning(service, mtu))
             }
@@ -51,14 +51,14 @@ extension ConfigurationChecks {
         }
     }
 
-    private func checkVIPs(_ service: ServiceConfiguration, _ place: Node, _ host: HostFacts) {
-        for vips in service.vips {
+    private func checkVIPs(_ index: Int, _ host: HostFacts) {
+        for (vips, place) in zip(configuration.services[index].vips, places.vips[index]) {
             guard let own = host.addresses.first(where: vips.contains) else { continue }
             problems.error(
                 place,
                 """
-                VIP \(vips.text(with: own, whichIs: "an address of this host")) \
-                ('\(service.name)'): its own traffic, SSH too, would be cut off
+                VIP \(vips.text(with: own, whichIs: "an address of this host")): its own traffic, \
+                SSH too, would be cut off
                 """)
         }
     }

@@ -137,10 +137,14 @@ struct ConfigurationChecks {
     /// Replies to a SNAT address go to the connections of `snat`, so it cannot be a VIP as well.
     private func checkVIPs(_ index: Int) {
         let service = configuration.services[index]
-        for vips in service.vips {
+        for (vips, place) in zip(service.vips, places.vips[index]) {
             guard let (pool, address) = configuration.poolAddress(in: vips) else { continue }
-            let text = vips.text(with: address, whichIs: "an address of SNAT pool '\(pool)'")
-            problems.error(place("vips", in: index), "VIP \(text) ('\(service.name)')")
+            problems.error(
+                place,
+                """
+                VIP \(vips.text(with: address, whichIs: "an address of SNAT pool '\(pool)'")): \
+                packets of clients and replies of backends could not be told apart
+                """)
         }
     }
 

@@ -73,6 +73,10 @@ struct InterfaceReader {
         _ section: ConfigurationSection, _ interface: inout InterfaceConfiguration
     ) {
         guard let node = section.value("next_hop"), node.scalar?.string != "auto" else { return }
+        if node.scalar != nil {
+            problems.error(node, "next_hop is neither 'auto' nor {ipv4: ADDRESS, ipv6: ADDRESS}")
+            return
+        }
         guard
             let addresses = ConfigurationSection(
                 node, "'next_hop'", keys: ["ipv4", "ipv6"], problems)

@@ -156,7 +156,7 @@ import Testing
                 "services: [{name: web, vips: [\(vip)], ports: [80/tcp], backends: [10.1.1.11]}]"
             #expect(
                 Self.messages(text, host: Self.host) == [
-                    "VIP \(words) ('web'): its own traffic, SSH too, would be cut off"
+                    "VIP \(words): its own traffic, SSH too, would be cut off"
                 ])
         }
     }
