@@ -14,6 +14,10 @@ public struct LinkMessage: Equatable, Sendable {
     public var mac: [UInt8]
     /// Its MTU in bytes.
     public var mtu: Int
+    /// Number of the device that it is made of, as a VLAN's is; `nil` when it stands by itself.
+    public var parent: Int?
+    /// The VLAN (802.1Q) that it is for; `nil` when it is no such device.
+    public var vlan: UInt16?
 
     private enum Flag {
         static let up: UInt32 = 0x1
@@ -24,7 +28,20 @@ public struct LinkMessage: Equatable, Sendable {
         static let address: UInt16 = 1
         static let name: UInt16 = 3
         static let mtu: UInt16 = 4
+        static let parent: UInt16 = 5
+        static let info: UInt16 = 18
     }
+
+    /// Of ``Attributes/info``, and of its data for a device of the kind `vlan`.
+    private enum InfoAttributes {
+        static let kind: UInt16 = 1
+        static let data: UInt16 = 2
+        static let vlanIdentifier: UInt16 = 1
+        static let vlanProtocol: UInt16 = 5
+    }
+
+    /// The type of 802.1Q tags as it lies in memory, in network order.
+    private static let taggedType: [UInt8] = [0x81, 0x00]
 
     /// struct ifinfomsg.
     private static let fixedByteCount = 16
@@ -46,9 +63,22 @@ public struct LinkMessage: Equatable, Sendable {
             case Attributes.address: mac = Array(attribute.value)
             case Attributes.name: name = attribute.text
             case Attributes.mtu: mtu = Int(attribute.number(as: UInt32.self) ?? 0)
+            case Attributes.parent: parent = attribute.number(as: UInt32.self).map(Int.init)
+            case Attributes.info: vlan = Self.vlan(in: attribute.value)
             default: break
             }
         }
+    }
+
+    private static func vlan(in info: ArraySlice<UInt8>) -> UInt16? {
+        let attributes = Attribute.all(in: info)
+        guard attributes.first(where: { $0.type == InfoAttributes.kind })?.text == "vlan",
+            let data = attributes.first(where: { $0.type == InfoAttributes.data })
+        else { return nil }
+        let own = Attribute.all(in: data.value)
+        let type = own.first { $0.type == InfoAttributes.vlanProtocol }?.value
+        guard type.map({ Array($0) == taggedType }) ?? true else { return nil }
+        return own.first { $0.type == InfoAttributes.vlanIdentifier }?.number(as: UInt16.self)
     }
 
     /// A request for all devices.

@@ -16,6 +16,9 @@ public struct RouteMessage: Equatable, Sendable {
     public var table: UInt32
     /// Whether packets are forwarded by it (RTN_UNICAST), not delivered or refused.
     public var isUnicast: Bool
+    /// Whether it is for packets of any source and type of service, and no exception for one
+    /// destination that the kernel has learned for its own packets (RTM_F_CLONED).
+    public var isGeneral: Bool
     /// The first address, as long as the family's; zeros for the default route.
     public var destination: [UInt8]
     /// Bits that a destination must share with it.
@@ -29,6 +32,7 @@ public struct RouteMessage: Equatable, Sendable {
     public static let mainTable: UInt32 = 254
 
     private static let unicast: UInt8 = 1
+    private static let cloned: UInt32 = 0x200
     private static let familyIPv6: UInt8 = 10
 
     private enum Attributes {
@@ -50,13 +54,17 @@ public struct RouteMessage: Equatable, Sendable {
         guard payload.count >= Self.fixedByteCount,
             let family = payload.number(at: 0, as: UInt8.self),
             let length = payload.number(at: 1, as: UInt8.self),
+            let sourceLength = payload.number(at: 2, as: UInt8.self),
+            let typeOfService = payload.number(at: 3, as: UInt8.self),
             let table = payload.number(at: 4, as: UInt8.self),
-            let type = payload.number(at: 7, as: UInt8.self)
+            let type = payload.number(at: 7, as: UInt8.self),
+            let flags = payload.number(at: 8, as: UInt32.self)
         else { return nil }
         version = family == Self.familyIPv6 ? 6 : 4
         prefixLength = Int(length)
         self.table = UInt32(table)
         isUnicast = type == Self.unicast
+        isGeneral = sourceLength == 0 && typeOfService == 0 && flags & Self.cloned == 0
         destination = [UInt8](repeating: 0, count: family == Self.familyIPv6 ? 16 : 4)
         priority = 0
         hops = []

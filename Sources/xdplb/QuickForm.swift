@@ -30,7 +30,8 @@ enum QuickForm {
         configuration.defaultMode = mode
         for text in services {
             let service = try self.service(text, mode)
-            if configuration.services.contains(where: { $0.name == service.name }) {
+            let keys = configuration.services.flatMap(\.keys)
+            if service.keys.contains(where: { key in keys.contains { $0.conflicts(with: key) } }) {
                 throw Invalid(description: "service \(service.name) is given twice")
             }
             configuration.services.append(service)
@@ -49,54 +50,55 @@ enum QuickForm {
                     """)
         }
         let head = String(text[..<equals])
-        guard let key = ServiceKey(head), key.port != 0 else {
+        guard let key = ServiceKey(head) else {
             throw Invalid(
-                description: "'\(head)' is no VIP:PORT/PROTOCOL, such as 40.1.1.1:80/tcp")
+                description: """
+                    '\(head)' is no VIP:PORT/PROTOCOL, such as 40.1.1.1:80/tcp or \
+                    [2001:db8::1]:80/tcp
+                    """)
         }
-        let backends = try backends(String(text[text.index(after: equals)...]), of: key, mode)
-        return ServiceConfiguration(
+        var service = ServiceConfiguration(
             name: key.description, vips: [key.vips],
-            ports: [ServicePort(ports: key.ports, transport: key.transport)], mode: mode,
-            backends: backends)
+            ports: [ServicePort(ports: key.ports, transport: key.transport)], mode: mode)
+        service.backends = try backends(
+            String(text[text.index(after: equals)...]), of: service)
+        return service
     }
 
     /// Reads `IP[:PORT],IP[:PORT]…`.
-    ///
-    /// - Parameters:
-    ///   - text: The list.
-    ///   - key: The service they are for.
-    ///   - mode: Its mode; `nil` when that is not known here, and then not checked.
-    /// - Returns: The backends, in the order given.
-    /// - Throws: ``Invalid`` with the one that makes no sense.
-    static func backends(
-        _ text: String, of key: ServiceKey, _ mode: ForwardingMode?
+    private static func backends(
+        _ text: String, of service: ServiceConfiguration
     ) throws(Invalid) -> [BackendConfiguration] {
         var backends: [BackendConfiguration] = []
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             guard let endpoint = Endpoint(String(part)) else {
                 throw Invalid(
-                    description: "\(key): backend '\(part)' is no IP or IP:PORT")
-            }
-            if mode == .snat, endpoint.address.family != key.vips.family {
-                throw Invalid(
-                    description: """
-                        \(key): snat cannot mix families, but backend \(endpoint) is of the other \
-                        one: use dsr
-                        """)
-            }
-            if mode == .dsr, let port = endpoint.port, port != key.port {
-                throw Invalid(
-                    description: """
-                        \(key): dsr cannot translate ports, but backend \(endpoint) has another \
-                        one: leave it out, or use snat
-                        """)
+                    description: "\(service.name): backend '\(part)' is no IP or IP:PORT")
             }
             let backend = BackendConfiguration(address: endpoint.address, port: endpoint.port)
+            if let contradiction = service.contradiction(with: backend) {
+                throw Invalid(
+                    description: "\(service.name): \(Self.words(for: contradiction, endpoint))")
+            }
             guard !backends.contains(where: { $0.name == backend.name }) else {
-                throw Invalid(description: "\(key): backend \(endpoint) is given twice")
+                throw Invalid(description: "\(service.name): backend \(endpoint) is given twice")
             }
             backends.append(backend)
         }
         return backends
+    }
+
+    private static func words(
+        for contradiction: BackendContradiction, _ backend: Endpoint
+    ) -> String {
+        switch contradiction {
+        case .dsrTranslatesPort:
+            "dsr cannot translate ports, but backend \(backend) has another one: leave it out, or "
+                + "use snat"
+        case .mergesPorts:
+            "snat cannot make one port of several, but backend \(backend) has one: leave it out"
+        case .snatMixesFamilies:
+            "snat cannot mix families, but backend \(backend) is of the other one: use dsr"
+        }
     }
 }

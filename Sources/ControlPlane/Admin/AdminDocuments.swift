@@ -27,7 +27,8 @@ struct AdminDocuments: Sendable {
             appliedAt: AdminJSON.text(view.appliedAt), interface: interface(), workers: workers(),
             services: view.services.map { service in
                 ServiceStateDocument(
-                    name: service.configuration.name, eligible: service.eligibleCount,
+                    name: service.configuration.name, up: service.isUp,
+                    eligible: service.eligibleCount,
                     backends: service.backends.count { !$0.isRemoved })
             },
             problems: view.problems, drops: nonZeroDrops(),
@@ -114,10 +115,15 @@ struct AdminDocuments: Sendable {
 
     func service(_ service: ServiceView) -> ServiceDocument {
         func rate(_ counter: ServiceCounter) -> Double { rates.rate(.service(service.id, counter)) }
+        let configuration = service.configuration
         return ServiceDocument(
-            name: service.configuration.name, keys: service.keys.map(\.description),
-            mode: service.configuration.mode.description,
-            snatPool: service.configuration.snatPool, eligible: service.eligibleCount,
+            name: configuration.name, keys: service.keys.map(\.description),
+            mode: configuration.mode.description, snatPool: configuration.snatPool,
+            affinity: configuration.policy.affinity.rawValue,
+            onNoBackend: configuration.policy.onNoBackend.rawValue,
+            sourceRanges: configuration.sourceRanges.map(\.shortText),
+            minimumBackends: configuration.minimumBackends, up: service.isUp,
+            eligible: service.eligibleCount,
             backends: service.backends.count { !$0.isRemoved },
             packetsPerSecond: rate(.packetsIn) + rate(.packetsOut),
             bitsPerSecond: (rate(.bytesIn) + rate(.bytesOut)) * 8,

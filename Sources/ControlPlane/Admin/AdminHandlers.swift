@@ -196,13 +196,9 @@ extension ControlView {
     ///
     /// - Throws: When there is none; says which there are.
     func required(_ reference: ServiceReference) throws(ChangeRefused) -> ServiceView {
-        let found = services.first { service in
-            switch reference {
-            case .name(let name): service.configuration.name == name
-            case .key(let key): service.keys.contains { $0.covers(key) }
-            }
+        if let index = reference.index(in: services.map(\.configuration)) {
+            return services[index]
         }
-        if let found { return found }
         let names = services.map(\.configuration.name).joined(separator: ", ")
         throw ChangeRefused(
             kind: .notFound, code: "no_such_service",

@@ -37,16 +37,18 @@ public struct OfflineControl: Sendable {
         compiler = SnapshotCompiler(
             hashKey: hashKey, workerCount: 1, interfacePorts: [1024...UInt16.max])
         desired = DesiredState(configuration)
+        let backends = configuration.services.filter { $0.mode == .snat }
+            .reduce(0) { $0 + configuration.backends(of: $1).count }
+        let addresses = configuration.snatPools.reduce(0) { $0 + $1.addresses.count }
         let limits = IdentityRegistry.Limits(
-            snatBackends: Self.snatBackends, snatAddresses: Self.snatAddresses)
+            snatBackends: Self.snatBackends(for: backends),
+            snatAddresses: addresses + AddressFamily.allCases.count)
         running = try compiler.compile(
             desired, observed, IdentityRegistry(limits: limits), known: [], generation: 1)
     }
 
-    /// Backends of `snat` and SNAT addresses that there is room for.
-    public static let snatBackends = 4096
-    /// SNAT addresses that there is room for.
-    public static let snatAddresses = 1024
+    /// Backends of `snat` that there is room for, when a configuration has `count`.
+    public static func snatBackends(for count: Int) -> Int { max(256, count * 2) }
 
     /// Stands for the one next hop, of which only the hardware address counts (RFC 5737, RFC 3849).
     private static func nextHop(_ family: AddressFamily) -> IPAddress {
@@ -63,6 +65,7 @@ public struct OfflineControl: Sendable {
     public mutating func apply(_ changes: [OfflineBackendChange]) throws(ChangeRefused) {
         var next = desired
         for change in changes { try Self.apply(change, to: &next) }
+        for service in next.configuration.services { try next.check(service) }
         running = try compiler.compile(
             next, observed, running.identities, known: running.services,
             generation: running.plan.generation + 1)
@@ -104,7 +107,8 @@ public struct OfflineControl: Sendable {
     private static func apply(
         _ change: OfflineBackendChange, to state: inout DesiredState
     ) throws(ChangeRefused) {
-        let index = try state.index(of: .name(change.service))
+        let named = state.configuration.services[try state.index(of: .name(change.service))]
+        let index = try state.index(of: .name(named.backendsFrom ?? named.name))
         let service = state.configuration.services[index]
         guard let address = IPAddress(change.backend) else {
             throw refused("backend", "'\(change.backend)' is no address")

@@ -1,42 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-public import DataPlane
+internal import DataPlane
 internal import Yams
-
-/// What of this host a configuration is checked against.
-public struct HostFacts: Equatable, Sendable {
-    /// Addresses of all interfaces.
-    public var addresses: [IPAddress]
-    /// MTU of the interface; `nil` when there is no such interface.
-    public var mtu: Int?
-    /// RX queues of the interface.
-    public var queueCount: Int
-    /// Ports the kernel hands out by itself.
-    public var localPorts: ClosedRange<UInt16>
-    /// CPUs that are online and allowed.
-    public var cpus: [Int]
-    /// Whether others than the owner may read the hash key file; `nil` when there is no such file.
-    public var othersReadKey: Bool?
-
-    /// Facts of their parts.
-    public init(
-        addresses: [IPAddress], mtu: Int?, queueCount: Int, localPorts: ClosedRange<UInt16>,
-        cpus: [Int], othersReadKey: Bool?
-    ) {
-        self.addresses = addresses
-        self.mtu = mtu
-        self.queueCount = queueCount
-        self.localPorts = localPorts
-        self.cpus = cpus
-        self.othersReadKey = othersReadKey
-    }
-}
 
 /// What no single key can tell: contradictions, and what the host has to say.
 struct ConfigurationChecks {
-    private let configuration: Configuration
-    private let root: ConfigurationSection
-    private let places: ConfigurationPlaces
-    private let problems: ConfigurationProblems
+    let configuration: Configuration
+    let root: ConfigurationSection
+    let places: ConfigurationPlaces
+    let problems: ConfigurationProblems
 
     init(
         _ configuration: Configuration, _ root: ConfigurationSection,
@@ -52,9 +23,11 @@ struct ConfigurationChecks {
         checkLimits()
         checkKeys()
         for index in configuration.services.indices {
+            checkVIPs(index)
             checkBackends(index)
             checkReferences(index)
             checkSizes(index)
+            checkPolicy(index)
         }
         checkPools()
         if let host { check(host) }
@@ -122,7 +95,7 @@ struct ConfigurationChecks {
                 problems.error(
                     place, "backend name '\(backend.name)' of '\(service.name)' is given twice")
             }
-            checkTranslation(service, backend, place)
+            checkBackend(service, backend, place)
         }
         let isShared = service.backendsFrom != nil
         // Backends that could not be read have been told already.
@@ -136,45 +109,54 @@ struct ConfigurationChecks {
         }
     }
 
-    private func checkTranslation(
+    private func checkBackend(
         _ service: ServiceConfiguration, _ backend: BackendConfiguration, _ place: Node
     ) {
-        if service.mode == .snat,
-            let vip = service.vips.first(where: { $0.family != backend.address.family })
-        {
+        let text: String? =
+            switch service.contradiction(with: backend) {
+            case .dsrTranslatesPort(let own):
+                """
+                dsr, which cannot translate ports: backend \(backend.endpoint), service port \
+                \(ServiceKey.text(of: own.ports))
+                """
+            case .mergesPorts(let own):
+                """
+                snat, which cannot make one port of several: backend \(backend.endpoint), service \
+                ports \(ServiceKey.text(of: own.ports)); leave the backend's port out
+                """
+            case .snatMixesFamilies(let vips):
+                """
+                snat, which cannot mix families: backend \(backend.address), VIP \
+                \(vips.shortText)
+                """
+            case nil: nil
+            }
+        if let text { problems.error(place, "'\(service.name)' is \(text)") }
+    }
+
+    /// Replies to a SNAT address go to the connections of `snat`, so it cannot be a VIP as well.
+    private func checkVIPs(_ index: Int) {
+        let service = configuration.services[index]
+        for (vips, place) in zip(service.vips, places.vips[index]) {
+            guard let (pool, address) = configuration.poolAddress(in: vips) else { continue }
             problems.error(
                 place,
                 """
-                '\(service.name)' is snat, which cannot mix families: backend \(backend.address), VIP \
-                \(vip.network)
+                VIP \(vips.text(with: address, whichIs: "an address of SNAT pool '\(pool)'")): \
+                packets of clients and replies of backends could not be told apart
                 """)
         }
-        guard service.mode == .dsr, let port = backend.port,
-            let own = service.ports.first(where: { $0.port != port })
-        else { return }
-        problems.error(
-            place,
-            """
-            '\(service.name)' is dsr, which cannot translate ports: backend \(backend.endpoint), \
-            service port \(ServiceKey.text(of: own.ports))
-            """)
     }
 
-    /// An interface with a pool of one family cannot serve a service of the other.
     private func checkPoolFamily(_ index: Int) {
         let service = configuration.services[index]
-        guard service.mode == .snat,
-            let pool = configuration.snatPools.first(where: { $0.name == service.snatPool })
-        else { return }
-        for family in Set(service.vips.map(\.family)) {
-            guard !pool.addresses.contains(where: { $0.family == family }) else { continue }
-            problems.error(
-                place("snat_pool", in: index),
-                """
-                service '\(service.name)' has \(family.rawValue) VIPs, but snat_pool \
-                '\(pool.name)' has no \(family.rawValue) address
-                """)
-        }
+        guard let family = configuration.familyWithoutPool(service) else { return }
+        problems.error(
+            place("snat_pool", in: index),
+            """
+            service '\(service.name)' has \(family.rawValue) VIPs, but snat_pool \
+            '\(service.snatPool ?? "")' has no \(family.rawValue) address
+            """)
     }
 
     private func checkReferences(_ index: Int) {
@@ -203,17 +185,17 @@ struct ConfigurationChecks {
                 "'\(service.name)' has its backends from '\(owner)', which has none of its own")
         }
         for backend in found?.backends ?? [] {
-            checkTranslation(service, backend, place("backends_from", in: index))
+            checkBackend(service, backend, place("backends_from", in: index))
         }
     }
 
     /// The value of a key of a service; `nil` when it is not there.
-    private func value(_ key: String, in index: Int) -> Node? {
+    func value(_ key: String, in index: Int) -> Node? {
         places.services[index].mapping?.first { $0.key.scalar?.string == key }?.value
     }
 
     /// Where a key of a service has its value, or the service itself.
-    private func place(_ key: String, in index: Int) -> Node {
+    func place(_ key: String, in index: Int) -> Node {
         value(key, in: index) ?? places.services[index]
     }
 
@@ -235,10 +217,41 @@ struct ConfigurationChecks {
                 places.services[index],
                 "tcp_established of '\(service.name)' is below 2 h 4 min (RFC 5382 REQ-5)")
         }
-        let hasHighPort = service.ports.contains { $0.transport == .udp && $0.ports.upperBound >= 1024 }
+        let hasHighPort = service.ports.contains {
+            $0.transport == .udp && $0.ports.upperBound >= 1024
+        }
         if hasHighPort, timeouts.udp < .seconds(120) {
             problems.warning(
                 places.services[index], "udp of '\(service.name)' is below 2 min (RFC 4787 REQ-5)")
+        }
+    }
+
+    /// What is allowed, and hardly meant.
+    private func checkPolicy(_ index: Int) {
+        let service = configuration.services[index]
+        let backends = configuration.backends(of: service).count
+        if service.minimumBackends > max(backends, 1) {
+            problems.warning(
+                place("minimum_backends", in: index),
+                """
+                '\(service.name)' needs \(service.minimumBackends) eligible backends and has \
+                \(backends): it is never up
+                """)
+        }
+        let hasUDP = service.ports.contains { $0.transport == .udp }
+        if service.policy.affinity == .quicConnectionID, !hasUDP {
+            problems.warning(
+                place("affinity", in: index),
+                "affinity quic_cid of '\(service.name)' has no effect: none of its ports is udp")
+        }
+        let served = Set(service.sourceRanges.map(\.family))
+        for family in service.families where !served.isEmpty && !served.contains(family) {
+            problems.warning(
+                place("source_ranges", in: index),
+                """
+                '\(service.name)' has \(family.rawValue) VIPs, but no \(family.rawValue) source \
+                range: nobody is served there
+                """)
         }
     }
 
@@ -250,69 +263,6 @@ struct ConfigurationChecks {
                     root.place("snat_pools"),
                     "SNAT pool '\(pool.name)' has \(ports) ports: so many connections to a backend")
             }
-        }
-    }
-
-    // MARK: Against the host
-
-    private func check(_ host: HostFacts) {
-        let interface = configuration.interface
-        let place = root.place("interfaces")
-        guard let mtu = host.mtu else {
-            problems.error(place, "there is no interface '\(interface.name)' on this host")
-            return
-        }
-        if let queues = interface.queues, queues.count != host.queueCount || queues.first != 0 {
-            problems.error(
-                place,
-                """
-                \(interface.name) has \(host.queueCount) RX queues, but \(queues.count) are \
-                configured: 'ethtool -L \(interface.name) combined \(queues.count)'
-                """)
-        }
-        for core in configuration.workers.cores ?? [] where !host.cpus.contains(core) {
-            problems.error(root.place("workers"), "core \(core) is not online or not allowed")
-        }
-        for (index, service) in configuration.services.enumerated() {
-            for vip in service.vips {
-                guard let own = host.addresses.first(where: vip.contains) else { continue }
-                let isHost = vip.length == vip.family.bitCount
-                problems.error(
-                    places.services[index],
-                    """
-                    VIP \(isHost ? vip.network.description : vip.description) of \
-                    '\(service.name)' \(isHost ? "is" : "has \(own),") an address of this host: its \
-                    own traffic, SSH too, would be cut off
-                    """)
-            }
-            if service.mode == .dsr, mtu <= 1500 {
-                let overhead = service.backends.contains { $0.address.family == .ipv6 } ? 40 : 20
-                let answer =
-                    configuration.encapsulation.tooBig == .reply
-                    ? "draw ICMP too big" : "are dropped"
-                problems.warning(
-                    places.services[index],
-                    """
-                    '\(service.name)' encapsulates (\(overhead) bytes) but \(interface.name) has MTU \
-                    \(mtu): full-size segments \(answer); 'ip link set \(interface.name) mtu \
-                    \(mtu + overhead)', or advmss \(mtu - 40 - overhead) on the backends
-                    """)
-            }
-        }
-        for pool in configuration.snatPools {
-            let isOwn = pool.addresses.contains { host.addresses.contains($0) }
-            if isOwn, pool.ports.overlaps(host.localPorts) {
-                problems.error(
-                    root.place("snat_pools"),
-                    """
-                    SNAT pool '\(pool.name)' has an address of this host and ports that the kernel \
-                    hands out (\(host.localPorts.lowerBound)-\(host.localPorts.upperBound))
-                    """)
-            }
-        }
-        if host.othersReadKey == true {
-            problems.warning(
-                root.place("defaults"), "others can read the hash key file: 'chmod 640' it")
         }
     }
 }

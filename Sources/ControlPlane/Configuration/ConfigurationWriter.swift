@@ -7,7 +7,7 @@ public enum ConfigurationWriter {
     public static func yaml(_ service: ServiceConfiguration) -> String {
         var lines = ["- name: \(quoted(service.name))"]
         lines.append(
-            "  vips: [\(service.vips.map { quoted(text($0)) }.joined(separator: ", "))]")
+            "  vips: [\(service.vips.map { quoted($0.shortText) }.joined(separator: ", "))]")
         let ports = service.ports.map(\.description)
         lines.append("  ports: [\(ports.joined(separator: ", "))]")
         lines.append("  mode: \(service.mode)")
@@ -15,7 +15,7 @@ public enum ConfigurationWriter {
         lines.append("  affinity: \(service.policy.affinity.rawValue)")
         lines.append("  on_no_backend: \(service.policy.onNoBackend.rawValue)")
         if !service.sourceRanges.isEmpty {
-            let ranges = service.sourceRanges.map { quoted($0.description) }
+            let ranges = service.sourceRanges.map { quoted($0.shortText) }
             lines.append("  source_ranges: [\(ranges.joined(separator: ", "))]")
         }
         if service.minimumBackends != 1 {
@@ -47,11 +47,6 @@ public enum ConfigurationWriter {
             parts.append("admin_state: \(backend.adminState.rawValue)")
         }
         return "  - {\(parts.joined(separator: ", "))}"
-    }
-
-    private static func text(_ prefix: IPPrefix) -> String {
-        prefix.length == prefix.family.bitCount
-            ? prefix.network.description : prefix.description
     }
 
     /// In milliseconds unless it is whole seconds, so that nothing is lost.

@@ -19,7 +19,7 @@ struct DocumentReader {
                 ], later: ["announce"], problems)
         else { return nil }
         readVersion(section)
-        guard let interface = readInterfaces(section) else { return nil }
+        guard let interface = InterfaceReader(problems).read(section) else { return nil }
         var configuration = Configuration(interface: interface)
         readNode(section, &configuration)
         readWorkers(section, &configuration)
@@ -55,104 +55,6 @@ struct DocumentReader {
     private func readNode(_ root: ConfigurationSection, _ configuration: inout Configuration) {
         guard let node = section(root, "node", keys: ["name"]) else { return }
         configuration.nodeName = node.parsed("name", Names.rule) { Names.isName($0) ? $0 : nil }
-    }
-
-    // MARK: Interface
-
-    private func readInterfaces(_ root: ConfigurationSection) -> InterfaceConfiguration? {
-        guard root.requires("interfaces"), let list = root.list("interfaces") else { return nil }
-        guard let first = list.first else {
-            problems.error(root.place("interfaces"), "'interfaces' needs one interface")
-            return nil
-        }
-        for other in list.dropFirst() {
-            problems.error(
-                other, "a second interface \(ConfigurationSection.notInThisVersion)")
-        }
-        return readInterface(first)
-    }
-
-    private func readInterface(_ node: Node) -> InterfaceConfiguration? {
-        guard
-            let section = ConfigurationSection(
-                node, "an interface",
-                keys: [
-                    "name", "role", "attach_mode", "bind_mode", "queues", "rx_ring", "tx_ring",
-                    "fill_ring", "completion_ring", "chunk_size", "vlan", "next_hop", "offline",
-                ], problems), section.requires("name"),
-            let name = section.parsed(
-                "name", "a name of an interface (1-15 characters, no '/')",
-                { (1...15).contains($0.utf8.count) && !$0.contains("/") ? $0 : nil })
-        else { return nil }
-        var interface = InterfaceConfiguration(name: name)
-        section.only("role", "both")
-        if let (_, text) = section.text("vlan"), text != "none" {
-            interface.vlan = section.integer("vlan", in: 1...4094).map(UInt16.init)
-        }
-        let mode = section.choice("attach_mode", InterfaceConfiguration.AttachMode.self)
-        interface.attachMode = mode ?? interface.attachMode
-        let bind = section.choice("bind_mode", InterfaceConfiguration.BindMode.self)
-        interface.bindMode = bind ?? interface.bindMode
-        interface.queues =
-            section.parsed("queues", "'all', or a range such as 0-3", Self.queues) ?? nil
-        let ring = 64...65536
-        interface.rxRing = section.powerOfTwo("rx_ring", in: ring) ?? interface.rxRing
-        interface.txRing = section.powerOfTwo("tx_ring", in: ring) ?? interface.txRing
-        interface.fillRing = section.powerOfTwo("fill_ring", in: ring) ?? interface.fillRing
-        interface.completionRing =
-            section.powerOfTwo("completion_ring", in: ring) ?? interface.completionRing
-        interface.chunkSize = section.powerOfTwo("chunk_size", in: 2048...4096) ?? 4096
-        readNextHop(section, &interface)
-        if let offline = section.value("offline") { interface.offline = readOffline(offline) }
-        return interface
-    }
-
-    /// `all` is `.some(nil)`.
-    private static func queues(_ text: String) -> [Int]?? {
-        if text == "all" { return .some(nil) }
-        let bounds = text.split(separator: "-", omittingEmptySubsequences: false).map {
-            ConfigurationSection.integer(String($0))
-        }
-        guard let first = bounds.first ?? nil, let last = bounds.last ?? nil, bounds.count <= 2,
-            first >= 0, first <= last, last < 256
-        else { return nil }
-        return Array(first...last)
-    }
-
-    private func readNextHop(
-        _ section: ConfigurationSection, _ interface: inout InterfaceConfiguration
-    ) {
-        guard let node = section.value("next_hop"), node.scalar?.string != "auto" else { return }
-        guard
-            let addresses = ConfigurationSection(
-                node, "'next_hop'", keys: ["ipv4", "ipv6"], problems)
-        else { return }
-        let ipv4 = addresses.parsed("ipv4", "an IPv4 address") {
-            IPv4Address($0).map { IPAddress($0) }
-        }
-        let ipv6 = addresses.parsed("ipv6", "an IPv6 address") {
-            IPv6Address($0).map { IPAddress($0) }
-        }
-        interface.fixedNextHops = [ipv4, ipv6].compactMap { $0 }
-    }
-
-    private func readOffline(_ node: Node) -> OfflineInterface? {
-        guard
-            let section = ConfigurationSection(
-                node, "'offline'", keys: ["mac", "mtu", "ipv4", "ipv6", "next_hop_mac"], problems)
-        else { return nil }
-        let rule = "a hardware address, such as 02:00:00:00:00:01"
-        let mac = section.parsed("mac", rule) { MACAddress($0) }
-        let nextHop = section.parsed("next_hop_mac", rule) { MACAddress($0) }
-        let mtu = section.integer("mtu", in: 68...9216)
-        let ipv4 = section.parsed("ipv4", "an IPv4 address") { IPv4Address($0) }
-        let ipv6 = section.parsed("ipv6", "an IPv6 address") { IPv6Address($0) }
-        guard section.requires("mac"), section.requires("next_hop_mac"), let mac, let nextHop else {
-            return nil
-        }
-        return OfflineInterface(
-            mac: mac, mtu: mtu ?? 1500, ipv4: ipv4.map { IPAddress($0) },
-            ipv6: ipv6.map { IPAddress($0) }, nextHopMAC: nextHop)
     }
 
     // MARK: Workers and memory

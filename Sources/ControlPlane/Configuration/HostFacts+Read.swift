@@ -10,17 +10,23 @@ extension HostFacts {
         let name = configuration.interface.name
         var addresses: [IPAddress] = []
         var mtu: Int?
+        var hasVLANDevice = true
         do throws(NetlinkError) {
             var socket = try NetlinkSocket(for: .requests)
             addresses = try socket.addresses().compactMap { IPAddress(bytes: $0.address) }
-            mtu = try socket.links().first { $0.name == name }?.mtu
+            let links = try socket.links()
+            let link = links.first { $0.name == name }
+            mtu = link?.mtu
+            if let vlan = configuration.interface.vlan {
+                hasVLANDevice = links.contains { $0.parent == link?.index && $0.vlan == vlan }
+            }
         } catch {
             // Without an answer nothing can be said against the configuration.
             mtu = 1500
         }
         return HostFacts(
             addresses: addresses, mtu: mtu, queueCount: queueCount(of: name),
-            localPorts: localPorts, cpus: cpus,
+            localPorts: localPorts, cpus: cpus, hasVLANDevice: hasVLANDevice,
             othersReadKey: othersRead(configuration.maglev.hashKeyFile))
     }
 

@@ -5,9 +5,8 @@ internal import Yams
 /// Where services and backends stand in the file, for problems that are found later.
 struct ConfigurationPlaces {
     var services: [Node] = []
-    /// Of each service, in the order of the file.
+    /// Of each service, in the order of the file, without those that could not be read.
     var backends: [[Node]] = []
-    var ports: [[Node]] = []
     var vips: [[Node]] = []
 }
 
@@ -167,11 +166,12 @@ struct ServiceReader {
         let isComplete = ["name", "vips", "ports"].map(section.requires).allSatisfy { $0 }
         let name = section.parsed("name", Names.rule) { Names.isName($0) ? $0 : nil }
         let vipNodes = section.list("vips") ?? []
+        let vips = vipNodes.map(vip)
         let portNodes = section.list("ports") ?? []
         let mode = section.parsed("mode", "one of dsr, snat") { ForwardingMode($0) }
         section.only("encapsulation", "ipip")
         var service = ServiceConfiguration(
-            name: name ?? "", vips: vipNodes.compactMap(vip), ports: portNodes.compactMap(port),
+            name: name ?? "", vips: vips.compactMap { $0 }, ports: portNodes.compactMap(port),
             mode: mode ?? configuration.defaultMode, snatPool: section.text("snat_pool")?.text,
             policy: configuration.defaultPolicy)
         readPolicy(section, &service.policy)
@@ -196,8 +196,7 @@ struct ServiceReader {
         configuration.services.append(service)
         places.services.append(section.node)
         places.backends.append(zip(backendNodes, backends).compactMap { $1 == nil ? nil : $0 })
-        places.ports.append(portNodes)
-        places.vips.append(vipNodes)
+        places.vips.append(zip(vipNodes, vips).compactMap { $1 == nil ? nil : $0 })
     }
 
     private func vip(_ node: Node) -> IPPrefix? {
@@ -205,7 +204,7 @@ struct ServiceReader {
             problems.error(node, "a VIP must be a single address or prefix")
             return nil
         }
-        if let prefix = IPAddress(text).map(IPPrefix.init) ?? IPPrefix(text) { return prefix }
+        if let prefix = IPPrefix(addressOrPrefix: text) { return prefix }
         problems.error(
             node,
             text.contains("/")
@@ -216,7 +215,7 @@ struct ServiceReader {
 
     private func sourceRange(_ node: Node) -> IPPrefix? {
         let text = node.scalar?.string ?? ""
-        if let prefix = IPAddress(text).map(IPPrefix.init) ?? IPPrefix(text) { return prefix }
+        if let prefix = IPPrefix(addressOrPrefix: text) { return prefix }
         problems.error(
             node, "source range '\(text)' is no address and no prefix without host bits")
         return nil

@@ -13,7 +13,8 @@ extension MetricsCollector {
                 out.sample(
                     "xdplb_service_info",
                     [
-                        label(service), ("vip", key.vipText), ("port", ServiceKey.text(of: key.ports)),
+                        label(service), ("vip", key.vipText),
+                        ("port", ServiceKey.text(of: key.ports)),
                         ("protocol", key.transport.description), ("mode", mode.description),
                         ("encapsulation", mode == .dsr ? "ipip" : "none"),
                     ], 1.0)

@@ -78,7 +78,7 @@ extension Reconciler {
     ///
     /// Other changes may be made meanwhile.
     func drain(_ reference: ServiceReference, by user: String) async throws(ChangeRefused) {
-        let service = desired.configuration.services[try desired.index(of: reference)]
+        let service = desired.configuration.services[try desired.deletableIndex(of: reference)]
         guard let id = running.identities.services[service.name] else { return }
         for backend in service.backends where backend.adminState == .active {
             let own = BackendReference(service: reference, backend: backend.name)

@@ -134,6 +134,7 @@ public actor Reconciler: ControlPlaneService {
     /// Addresses whose hardware address is needed: next hops of all backends.
     public var wantedNextHops: Set<IPAddress> {
         var wanted = Set(running.nextHopUsers.keys)
+            .union(desired.configuration.interface.fixedNextHops)
         for route in observed.routes {
             if let gateway = route.gateway { wanted.insert(gateway) }
         }
@@ -192,6 +193,7 @@ public actor Reconciler: ControlPlaneService {
                     """)
         }
         let (next, line) = try desired.applying(change, by: user, at: Date())
+        try next.checkVIPs(of: change, since: desired, against: observed)
         var compiled = try compile(next)
         keepEnding(&compiled)
         var report = ChangeReport(

@@ -27,7 +27,7 @@ struct DesiredState: Sendable {
 
     /// Index of the service that is meant.
     func index(of reference: ServiceReference) throws(ChangeRefused) -> Int {
-        if let index = find(reference) { return index }
+        if let index = reference.index(in: configuration.services) { return index }
         let names = configuration.services.map(\.name).joined(separator: ", ")
         throw ChangeRefused(
             kind: .notFound, code: "no_such_service",
@@ -35,15 +35,6 @@ struct DesiredState: Sendable {
                 there is no service \(reference) (services: \(names.isEmpty ? "none" : names)). \
                 Nothing was changed
                 """)
-    }
-
-    private func find(_ reference: ServiceReference) -> Int? {
-        configuration.services.firstIndex { service in
-            switch reference {
-            case .name(let name): service.name == name
-            case .key(let key): service.keys.contains { $0.covers(key) }
-            }
-        }
     }
 
     /// Index of the backend that is meant, in its service's list.
@@ -117,14 +108,14 @@ struct DesiredState: Sendable {
         let before = configuration.services[service].mode
         configuration.services[service].mode = mode
         let changed = configuration.services[service]
-        try Self.check(changed, backends(of: changed))
+        try check(changed)
         return before == mode
             ? "\(changed.name): mode is \(mode) already"
             : "\(changed.name): mode \(before) -> \(mode); each connection ends in the mode it began in"
     }
 
     private mutating func delete(_ reference: ServiceReference) throws(ChangeRefused) -> String {
-        let index = try index(of: reference)
+        let index = try deletableIndex(of: reference)
         let name = configuration.services[index].name
         if let user = configuration.services.first(where: { $0.backendsFrom == name }) {
             throw ChangeRefused(
@@ -142,7 +133,9 @@ struct DesiredState: Sendable {
     private mutating func update(
         _ update: ServiceUpdate, _ date: Date
     ) throws(ChangeRefused) -> String {
-        guard let index = find(update.service) else { return try create(update) }
+        guard let index = update.service.exactIndex(in: configuration.services) else {
+            return try create(update)
+        }
         var service = configuration.services[index]
         guard service.backendsFrom == nil else {
             throw ChangeRefused(
@@ -171,15 +164,14 @@ struct DesiredState: Sendable {
         let before = service.mode
         service.mode = update.mode ?? service.mode
         service.snatPool = update.snatPool ?? service.snatPool
-        try Self.check(service, service.backends)
-        try checkPool(of: service)
         configuration.services[index] = service
+        // Services that share the backends have connections of their own with them.
+        let sharing = configuration.services.filter { $0.backendsFrom == service.name }
+        for changed in [service] + sharing { try check(changed) }
 
         let deadline = date.addingTimeInterval(
             (update.drainTimeout ?? service.policy.drainTimeout).seconds)
-        // Services that share the backends have connections of their own with them.
-        let sharing = configuration.services.filter { $0.backendsFrom == service.name }.map(\.name)
-        for owner in [service.name] + sharing {
+        for owner in [service.name] + sharing.map(\.name) {
             retiring.removeAll { old in
                 old.service == owner
                     && service.backends.contains { $0.endpoint == old.configuration.endpoint }
@@ -205,6 +197,11 @@ struct DesiredState: Sendable {
             ports: [ServicePort(ports: key.ports, transport: key.transport)],
             mode: update.mode ?? configuration.defaultMode, snatPool: update.snatPool,
             policy: configuration.defaultPolicy, backends: update.backends)
+        guard Names.isName(service.name) else {
+            throw ChangeRefused(
+                kind: .invalid, code: "name",
+                message: "name '\(service.name)' is not \(Names.rule). Nothing was changed")
+        }
         guard !configuration.services.contains(where: { $0.name == service.name }) else {
             throw ChangeRefused(
                 kind: .conflict, code: "name_taken",
@@ -216,10 +213,12 @@ struct DesiredState: Sendable {
         if let taken {
             throw ChangeRefused(
                 kind: .conflict, code: "key_taken",
-                message: "\(taken.name) answers at \(key) already. Nothing was changed")
+                message: """
+                    \(taken.name) answers at ports of \(key) already; name it to change it. Nothing \
+                    was changed
+                    """)
         }
-        try Self.check(service, service.backends)
-        try checkPool(of: service)
+        try check(service)
         configuration.services.append(service)
         return """
             \(service.name): created, mode \(service.mode), \(service.backends.count) \
@@ -239,70 +238,6 @@ struct DesiredState: Sendable {
         let mode = before == after ? "mode \(after) unchanged" : "mode \(before) -> \(after)"
         let parts = [count(removed, "removed"), count(added, "added"), mode].compactMap { $0 }
         return "\(reference): \(parts.joined(separator: ", "))"
-    }
-
-    // MARK: Checks
-
-    private func backends(of service: ServiceConfiguration) -> [BackendConfiguration] {
-        guard let owner = service.backendsFrom else { return service.backends }
-        return configuration.services.first { $0.name == owner }?.backends ?? []
-    }
-
-    private func checkPool(of service: ServiceConfiguration) throws(ChangeRefused) {
-        guard let pool = service.snatPool,
-            !configuration.snatPools.contains(where: { $0.name == pool })
-        else { return }
-        let names = configuration.snatPools.map(\.name).joined(separator: ", ")
-        throw ChangeRefused(
-            kind: .invalid, code: "no_such_pool",
-            message: """
-                service '\(service.name)' uses snat_pool '\(pool)', which is not defined (pools: \
-                \(names.isEmpty ? "none" : names)). Nothing was changed
-                """, location: "services.\(service.name).snat_pool")
-    }
-
-    /// What no service may have, whatever the rest of the state is.
-    private static func check(
-        _ service: ServiceConfiguration, _ backends: [BackendConfiguration]
-    ) throws(ChangeRefused) {
-        var seen: Set<Endpoint> = []
-        for (index, backend) in backends.enumerated() {
-            let location = "services.\(service.name).backends[\(index)]"
-            guard seen.insert(backend.endpoint).inserted else {
-                throw ChangeRefused(
-                    kind: .invalid, code: "backend_twice",
-                    message: "\(service.name): backend \(backend.endpoint) is named twice",
-                    location: location)
-            }
-            let isMixed = service.vips.contains { $0.family != backend.address.family }
-            if service.mode == .snat, isMixed {
-                throw ChangeRefused(
-                    kind: .conflict, code: "mixed_families_in_snat",
-                    message: """
-                        \(service.name): snat cannot mix families, but \(backend.name) is \
-                        \(backend.address) and a VIP is of the other. Nothing was changed
-                        """, location: location)
-            }
-            guard service.mode == .dsr, let port = backend.port else { continue }
-            for own in service.ports where own.port != port {
-                throw ChangeRefused(
-                    kind: .conflict, code: "port_translation_in_dsr",
-                    message: """
-                        \(service.name): dsr cannot translate ports, but \(backend.name) is \
-                        \(backend.endpoint) and the service port is \
-                        \(ServiceKey.text(of: own.ports)). Nothing was changed
-                        """, location: location)
-            }
-        }
-    }
-}
-
-extension ServiceConfiguration {
-    /// Every VIP at every port.
-    var keys: [ServiceKey] {
-        vips.flatMap { vip in
-            ports.map { ServiceKey(vips: vip, ports: $0.ports, transport: $0.transport) }
-        }
     }
 }
 

@@ -19,6 +19,12 @@ public struct ObservedState: Equatable, Sendable {
             self.gateway = gateway
             self.metric = metric
         }
+
+        /// Whether it is taken in place of another one for the same prefix: that of the lowest
+        /// metric is, and of those of one metric always the same one.
+        func isPreferred(over other: Route) -> Bool {
+            (metric, gateway ?? prefix.network) < (other.metric, other.gateway ?? prefix.network)
+        }
     }
 
     /// A neighbour on the interface.
@@ -44,8 +50,10 @@ public struct ObservedState: Equatable, Sendable {
     public var mtu: Int
     /// Whether it is up and has a carrier.
     public var isUp: Bool
-    /// Its addresses, the primary one first.
+    /// Its addresses that may be used, the primary ones first.
     public var addresses: [IPAddress]
+    /// Addresses of all interfaces of this host.
+    public var hostAddresses: Set<IPAddress>
     /// Routes that leave by it.
     public var routes: Set<Route>
     /// Neighbours on it.
@@ -54,7 +62,7 @@ public struct ObservedState: Equatable, Sendable {
     /// A state of its parts.
     public init(
         mac: MACAddress, mtu: Int, isUp: Bool, addresses: [IPAddress], routes: Set<Route>,
-        neighbours: [IPAddress: Neighbour]
+        neighbours: [IPAddress: Neighbour], hostAddresses: Set<IPAddress> = []
     ) {
         self.mac = mac
         self.mtu = mtu
@@ -62,6 +70,7 @@ public struct ObservedState: Equatable, Sendable {
         self.addresses = addresses
         self.routes = routes
         self.neighbours = neighbours
+        self.hostAddresses = hostAddresses.union(addresses)
     }
 
     /// The interface's first IPv4 address.
@@ -75,12 +84,23 @@ public struct ObservedState: Equatable, Sendable {
     /// The interface's address of a family.
     public func address(_ family: AddressFamily) -> IPAddress? { family == .ipv4 ? ipv4 : ipv6 }
 
+    /// An address of this host that is among VIPs, whose own traffic would be cut off; `nil` when
+    /// there is none.
+    public func hostAddress(in vips: IPPrefix) -> IPAddress? {
+        vips.isHost
+            ? (hostAddresses.contains(vips.network) ? vips.network : nil)
+            : hostAddresses.filter(vips.contains).min()
+    }
+
     /// Where packets to a destination go at layer 2; `nil` without a route.
     public func nextHop(towards destination: IPAddress) -> IPAddress? {
         let route =
             routes
             .filter { $0.prefix.contains(destination) }
-            .min { ($1.prefix.length, $0.metric) < ($0.prefix.length, $1.metric) }
+            .min { left, right in
+                left.prefix.length == right.prefix.length
+                    ? left.isPreferred(over: right) : left.prefix.length > right.prefix.length
+            }
         return route.map { $0.gateway ?? destination }
     }
 }

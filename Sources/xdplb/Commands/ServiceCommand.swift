@@ -44,7 +44,7 @@ struct ServiceCommand: ParsableCommand {
 
         private static func eligible(_ service: ServiceDocument) -> String {
             let text = "\(service.eligible)/\(service.backends)"
-            if service.eligible == 0 { return Colour.bad(text) }
+            if !service.up { return Colour.bad(text) }
             return service.eligible < service.backends ? Colour.unusual(text) : text
         }
     }
@@ -65,11 +65,15 @@ struct ServiceCommand: ParsableCommand {
             let shown = try socket.client.get(
                 ServiceShowDocument.self, "/api/v1/services/\(service.escapedForURL)")
             if output.format == .json { return try output.printJSON(shown) }
+            let sources = shown.service.sourceRanges
             print(
                 """
                 \(shown.service.name)  \(shown.service.keys.joined(separator: " "))  \
                 \(shown.service.mode)  \(shown.service.eligible) of \(shown.service.backends) \
-                backends eligible
+                backends eligible\(shown.service.up ? "" : ", down")
+                policy      affinity \(shown.service.affinity), on_no_backend \
+                \(shown.service.onNoBackend), minimum_backends \(shown.service.minimumBackends), \
+                clients \(sources.isEmpty ? "anyone" : sources.joined(separator: " "))
                 Maglev      \(shown.maglev.slots) slots, fingerprint \(shown.maglev.fingerprint), \
                 \(shown.maglev.rebuilds) builds, \(shown.maglev.movedSlots) slots moved
                 connections \(shown.service.connections) tracked, \(shown.service.newConnections) \

@@ -37,11 +37,13 @@ struct StatusCommand: ParsableCommand {
     }
 
     private func printServices(_ status: StatusDocument) {
-        let degraded = status.services.filter { $0.eligible < $0.backends }
+        let degraded = status.services.filter { !$0.up || $0.eligible < $0.backends }
         print("services      \(status.services.count), \(degraded.count) degraded")
         for service in degraded {
-            let text = "\(service.eligible) of \(service.backends) backends eligible"
-            let colour = service.eligible == 0 ? Colour.bad : .unusual
+            let text =
+                "\(service.eligible) of \(service.backends) backends eligible"
+                + (service.up ? "" : ", down")
+            let colour = service.up ? Colour.unusual : .bad
             print("  \(service.name): \(colour(text))")
         }
     }

@@ -67,7 +67,7 @@ struct Daemon {
         let pool = parts.pool
         return [
             NetworkMonitor(
-                interface: configuration.interface.name, state: parts.start.observed, log: log,
+                interface: observedInterface, state: parts.start.observed, log: log,
                 wanted: { await reconciler.wantedNextHops },
                 unresolved: { pool.takeUnresolvedAddresses() },
                 deliver: { await reconciler.observe($0) }),
@@ -80,6 +80,11 @@ struct Daemon {
 
     // MARK: Setting up
 
+    private var observedInterface: ObservedInterface {
+        ObservedInterface(
+            name: configuration.interface.name, vlan: configuration.interface.vlan)
+    }
+
     /// What was set up and belongs together.
     private struct Parts {
         var start: Reconciler.Start
@@ -91,7 +96,7 @@ struct Daemon {
         do {
             let facts = try InterfaceFacts(name: configuration.interface.name)
             try facts.checkChunks(of: configuration.interface.chunkSize)
-            let observed = try NetworkMonitor.read(interface: facts.name)
+            let observed = try NetworkMonitor.read(observedInterface)
             let queues = try self.queues(facts)
             try check(observed)
             let start = Reconciler.Start(
@@ -180,14 +185,13 @@ struct Daemon {
     private func check(_ observed: ObservedState) throws(CommandFailure) {
         for service in configuration.services {
             for vips in service.vips {
-                guard let vip = observed.addresses.first(where: vips.contains) else { continue }
+                guard let own = observed.hostAddress(in: vips) else { continue }
                 throw CommandFailure(
                     .refused,
                     """
-                    VIP \(vip) of service \(service.name) is an address of \
-                    \(configuration.interface.name): traffic to the host itself, SSH too, would be \
-                    cut off. Take it off the interface ('ip addr del \(vip) dev \
-                    \(configuration.interface.name)'), or choose another VIP
+                    VIP \(vips.text(with: own, whichIs: "an address of this host")) (service \
+                    \(service.name)): traffic to the host itself, SSH too, would be cut off. Take \
+                    it off its interface ('ip addr del \(own) dev …'), or choose another VIP
                     """)
             }
         }

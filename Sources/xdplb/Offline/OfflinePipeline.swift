@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CXDP
+internal import ControlPlane
 internal import DataPlane
 internal import XSKRing
 
@@ -58,8 +59,9 @@ final class OfflinePipeline {
     /// - Throws: When the kernel gives no memory.
     init(_ plan: ForwardingPlan, connections: Int, hashKey: HashKey) throws(XSKError) {
         let most = plan.snatAddresses.flatMap(\.ports).reduce(0) { $0 + $1.count }
+        let backends = plan.backends.count { $0.portSpace != nil }
         let capacity = PipelineCapacity(
-            connections: connections, snatBackends: 256,
+            connections: connections, snatBackends: OfflineControl.snatBackends(for: backends),
             snatAddresses: max(plan.snatAddresses.count, 1), snatPortsPerAddress: max(most, 1))
         func region(_ name: String, _ byteCount: Int) throws(XSKError) -> MemoryRegion {
             try MemoryRegion(

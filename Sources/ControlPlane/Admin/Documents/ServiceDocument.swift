@@ -14,6 +14,13 @@ package struct ServiceDocument: Codable, Sendable {
     package var keys: [String]
     package var mode: String
     @Nullable package var snatPool: String?
+    package var affinity: String
+    package var onNoBackend: String
+    /// Prefixes of the clients that are served; empty means all.
+    package var sourceRanges: [String]
+    package var minimumBackends: Int
+    /// Whether it has as many eligible backends as it needs.
+    package var up: Bool
     package var eligible: Int
     package var backends: Int
     package var packetsPerSecond: Double

@@ -78,6 +78,8 @@ package struct WorkerListDocument: Codable, Sendable {
 /// A service's health in one line, as part of a status.
 package struct ServiceStateDocument: Codable, Sendable {
     package var name: String
+    /// Whether it has as many eligible backends as it needs.
+    package var up: Bool
     package var eligible: Int
     package var backends: Int
 }

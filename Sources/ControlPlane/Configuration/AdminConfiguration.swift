@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The admin socket.
+public struct AdminConfiguration: Equatable, Sendable {
+    /// Path of the Unix socket.
+    public var socket = "/run/xdplb/admin.sock"
+    /// Group that may change things; `nil` means root alone.
+    public var changeGroup: String?
+    /// Group that may look; `nil` means root alone.
+    public var readGroup: String?
+}
+
+/// Where the read-only HTTP server listens.
+public struct SocketAddressConfiguration: Equatable, Sendable {
+    /// An address, or a name that resolves to one.
+    public var host: String
+    /// A TCP port; 0 lets the kernel choose.
+    public var port: Int
+
+    /// An address of its two parts.
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+}
+
+/// How much is logged.
+public enum LogLevel: String, Sendable, CaseIterable {
+    /// Everything.
+    case debug
+    /// Ordinary changes.
+    case info
+    /// Unusual changes.
+    case notice
+    /// What may need a person.
+    case warning
+    /// What failed.
+    case error
+}

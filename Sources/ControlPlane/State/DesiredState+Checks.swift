@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import DataPlane
+
+/// What a command may not make of a service, whatever the rest of the state is.
+extension DesiredState {
+    /// Refuses a service that contradicts itself, its backends or its SNAT pool.
+    func check(_ service: ServiceConfiguration) throws(ChangeRefused) {
+        try checkPool(of: service)
+        for vips in service.vips {
+            guard let (pool, address) = configuration.poolAddress(in: vips) else { continue }
+            let text = vips.text(with: address, whichIs: "an address of SNAT pool '\(pool)'")
+            throw ChangeRefused(
+                kind: .conflict, code: "vip_in_snat_pool",
+                message: "\(service.name): VIP \(text). Nothing was changed",
+                location: "services.\(service.name).vips")
+        }
+        var seen: Set<Endpoint> = []
+        for (index, backend) in configuration.backends(of: service).enumerated() {
+            let location = "services.\(service.name).backends[\(index)]"
+            guard seen.insert(backend.endpoint).inserted else {
+                throw ChangeRefused(
+                    kind: .invalid, code: "backend_twice",
+                    message: "\(service.name): backend \(backend.endpoint) is named twice",
+                    location: location)
+            }
+            if let contradiction = service.contradiction(with: backend) {
+                throw Self.refusal(contradiction, service, backend, location)
+            }
+        }
+    }
+
+    /// Refuses a change that makes a service of this host's own addresses, whose traffic would be
+    /// cut off.
+    func checkVIPs(
+        of change: Change, since before: DesiredState, against observed: ObservedState
+    ) throws(ChangeRefused) {
+        guard case .updateService(let update) = change,
+            update.service.exactIndex(in: before.configuration.services) == nil,
+            let index = update.service.exactIndex(in: configuration.services)
+        else { return }
+        let service = configuration.services[index]
+        for vips in service.vips {
+            guard let own = observed.hostAddress(in: vips) else { continue }
+            let text = vips.text(with: own, whichIs: "an address of this host")
+            throw ChangeRefused(
+                kind: .conflict, code: "vip_of_this_host",
+                message: """
+                    \(service.name): VIP \(text): its own traffic, SSH too, would be cut off. Nothing \
+                    was changed
+                    """, location: "services.\(service.name).vips")
+        }
+    }
+
+    /// Index of the service to delete: a key must be its own, not one among many that it answers at.
+    func deletableIndex(of reference: ServiceReference) throws(ChangeRefused) -> Int {
+        let index = try index(of: reference)
+        if reference.exactIndex(in: configuration.services) == index { return index }
+        throw ChangeRefused(
+            kind: .conflict, code: "not_its_own_key",
+            message: """
+                \(reference) is served by \(configuration.services[index].name), which answers at \
+                more than that; give its name to delete all of it. Nothing was changed
+                """)
+    }
+
+    private func checkPool(of service: ServiceConfiguration) throws(ChangeRefused) {
+        let location = "services.\(service.name).snat_pool"
+        if let name = service.snatPool,
+            !configuration.snatPools.contains(where: { $0.name == name })
+        {
+            let names = configuration.snatPools.map(\.name).joined(separator: ", ")
+            throw ChangeRefused(
+                kind: .invalid, code: "no_such_pool",
+                message: """
+                    service '\(service.name)' uses snat_pool '\(name)', which is not defined (pools: \
+                    \(names.isEmpty ? "none" : names)). Nothing was changed
+                    """, location: location)
+        }
+        if let family = configuration.familyWithoutPool(service) {
+            throw ChangeRefused(
+                kind: .conflict, code: "pool_lacks_family",
+                message: """
+                    service '\(service.name)' has \(family.rawValue) VIPs, but snat_pool \
+                    '\(service.snatPool ?? "")' has no \(family.rawValue) address. Nothing was changed
+                    """, location: location)
+        }
+    }
+
+    private static func refusal(
+        _ contradiction: BackendContradiction, _ service: ServiceConfiguration,
+        _ backend: BackendConfiguration, _ location: String
+    ) -> ChangeRefused {
+        let code: String
+        let text: String
+        switch contradiction {
+        case .dsrTranslatesPort(let own):
+            code = "port_translation_in_dsr"
+            text = """
+                dsr cannot translate ports, but \(backend.name) is \(backend.endpoint) and the \
+                service port is \(ServiceKey.text(of: own.ports))
+                """
+        case .mergesPorts(let own):
+            code = "one_port_for_several"
+            text = """
+                snat cannot make one port of several, but \(backend.name) is \(backend.endpoint) and \
+                the service ports are \(ServiceKey.text(of: own.ports))
+                """
+        case .snatMixesFamilies(let vips):
+            code = "mixed_families_in_snat"
+            text = """
+                snat cannot mix families, but \(backend.name) is \(backend.address) and a VIP is \
+                \(vips.shortText)
+                """
+        }
+        return ChangeRefused(
+            kind: .conflict, code: code, message: "\(service.name): \(text). Nothing was changed",
+            location: location)
+    }
+}
