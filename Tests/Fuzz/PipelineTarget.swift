@@ -57,7 +57,8 @@ enum PipelineTarget {
         } else {
             require(frame.count >= 54, "an IPv6 header is cut")
             let length = Int(frame[18]) << 8 | Int(frame[19])
-            require(length + 40 == packet.count, "IPv6 says \(length) bytes of \(packet.count - 40)")
+            require(
+                length + 40 == packet.count, "IPv6 says \(length) bytes of \(packet.count - 40)")
         }
     }
 
@@ -71,7 +72,12 @@ enum PipelineTarget {
             plan.services[0].onNoBackend = what & 0x40 == 0 ? .drop : .reject
             let members: [MaglevTable.Member] =
                 what & 0x80 == 0
-                ? [.init(endpoint: Endpoint(address: plan.backends[Int(what & 1)].address, port: nil), weight: 1, backend: UInt16(what & 1))]
+                ? [
+                    .init(
+                        endpoint: Endpoint(
+                            address: plan.backends[Int(what & 1)].address, port: nil), weight: 1,
+                        backend: UInt16(what & 1))
+                ]
                 : []
             plan.services[0].maglev = MaglevTable(members: members, size: 251, key: plan.hashKey)
         }
@@ -81,7 +87,9 @@ enum PipelineTarget {
     private static func repair(_ frame: inout [UInt8], _ step: UInt8) {
         guard frame.count >= 34 else { return }
         if step & 1 == 0 { frame.replaceSubrange(0..<6, with: [2, 0, 0, 0, 0, 1]) }
-        guard frame[12] == 8, frame[13] == 0, step & 2 == 0 else { return repairICMPv6(&frame, step) }
+        guard frame[12] == 8, frame[13] == 0, step & 2 == 0 else {
+            return repairICMPv6(&frame, step)
+        }
         let end = 14 + Int(frame[14] & 15) * 4
         guard end >= 34, end <= frame.count else { return }
         frame[24] = 0

@@ -89,6 +89,7 @@ public final class PipelineHarness {
     /// - Parameters:
     ///   - frames: The frames.
     ///   - isHandedOver: Whether they come from another worker.
+    /// - Returns: An outcome for each.
     public func send(_ frames: [[UInt8]], isHandedOver: Bool = false) -> [Outcome] {
         var outcomes: [Outcome] = []
         for start in stride(from: 0, to: frames.count, by: Batch.capacity) {

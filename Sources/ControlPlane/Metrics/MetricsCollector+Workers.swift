@@ -53,6 +53,16 @@ extension MetricsCollector {
             [(("result", "ok"), .handedOff), (("result", "full"), .handOffFull)])
     }
 
+    mutating func addGenerated() {
+        addPerWorker(
+            "xdplb_generated_packets_total", .counter,
+            "Packets that the load balancer made itself.",
+            [
+                (("kind", "echo_reply"), .echoReplies), (("kind", "refusal"), .refusals),
+                (("kind", "tunnel_error"), .tunnelErrors),
+            ])
+    }
+
     mutating func addNextHops() {
         out.family("xdplb_next_hops", .gauge, "Next hops by state.")
         for state in [NextHopView.State.resolved, .pending, .failed] {

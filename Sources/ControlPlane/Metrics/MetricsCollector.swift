@@ -24,6 +24,7 @@ struct MetricsCollector {
         copy.addMaglev()
         copy.addConnections()
         copy.addSNAT()
+        copy.addGenerated()
         copy.addNextHops()
         copy.addWorkers()
         return copy.out.text

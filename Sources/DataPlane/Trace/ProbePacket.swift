@@ -67,7 +67,9 @@ public struct ProbePacket: Hashable, Sendable {
             return sum &+ UInt32(segment[index]) << 8 &+ low
         }
         let checksum = InternetChecksum(ofSum: sum).value
-        put(checksum == 0 && checksumOffset == 6 ? 0xffff : checksum, at: checksumOffset, in: &segment)
+        put(
+            checksum == 0 && checksumOffset == 6 ? 0xffff : checksum, at: checksumOffset,
+            in: &segment)
 
         var ip = [UInt8](repeating: 0, count: headerLength)
         if isIPv4 {

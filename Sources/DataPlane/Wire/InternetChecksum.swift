@@ -38,7 +38,12 @@ struct InternetChecksum: Equatable, Sendable {
     /// The words of `count` bytes from `offset` added up, an odd last byte as if a 0 followed;
     /// `nil` when the frame has fewer.
     ///
-    /// - Parameter initial: What is added to: a pseudo header, or words before these.
+    /// - Parameters:
+    ///   - frame: The frame.
+    ///   - offset: Where the bytes begin.
+    ///   - count: How many there are.
+    ///   - initial: What is added to: a pseudo header, or words before these.
+    /// - Returns: The sum, to be folded once.
     static func sum(
         of frame: Frame, at offset: Int, count: Int, adding initial: UInt32 = 0
     ) -> UInt32? {
