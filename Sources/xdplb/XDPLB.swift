@@ -28,7 +28,8 @@ struct XDPLB: AsyncParsableCommand {
             CommandGroup(
                 name: "Changing:",
                 subcommands: [ServiceCommand.self, BackendCommand.self, ModeCommand.self]),
-            CommandGroup(name: "Explaining:", subcommands: [TraceCommand.self, ReplayCommand.self]),
+            CommandGroup(
+                name: "Explaining:", subcommands: [TraceCommand.self, ReplayCommand.self]),
             CommandGroup(name: "On a backend:", subcommands: [DecapCommand.self]),
         ])
 

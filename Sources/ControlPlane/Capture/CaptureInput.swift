@@ -30,6 +30,7 @@ struct CaptureInput: ~Copyable {
     ///
     /// - Parameter count: At most ``CaptureFormat/longestFrame``.
     /// - Returns: How many of them are there.
+    /// - Throws: When the file cannot be read.
     mutating func available(_ count: Int) throws(CaptureFileError) -> Int {
         if unread.count < count, buffer.count - unread.lowerBound < count { moveToFront() }
         while unread.count < count {
@@ -94,8 +95,10 @@ struct CaptureInput: ~Copyable {
 
     /// Goes on after `count` bytes, of which not all need to be read yet.
     ///
-    /// - Parameter count: Any number.
-    /// - Parameter what: What is skipped, for the error of a file that ends before.
+    /// - Parameters:
+    ///   - count: Any number.
+    ///   - what: What is skipped, for the error of a file that ends before.
+    /// - Throws: When the file cannot be read, or ends before.
     mutating func skip(_ count: UInt64, of what: String) throws(CaptureFileError) {
         var left = count
         while left > 0 {

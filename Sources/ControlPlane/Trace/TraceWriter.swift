@@ -142,7 +142,8 @@ public struct TraceWriter: Sendable {
                 "\(names.backend($0) ?? "backend \($0)") (\(names.backendState($0)))"
             } ?? "nobody: no backend is eligible"
         return .init(
-            stage: "maglev", text: "hash \(padded) -> slot \(slot.index) of \(slot.count) -> \(owner)")
+            stage: "maglev",
+            text: "hash \(padded) -> slot \(slot.index) of \(slot.count) -> \(owner)")
     }
 
     private func rewrite(_ packet: ProbePacket, _ sent: FrameSummary) -> TraceDocument.Step {
@@ -151,11 +152,14 @@ public struct TraceWriter: Sendable {
         if out.isTunnel {
             return .init(
                 stage: "rewrite",
-                text: "outer \(out.source) -> \(out.destination), protocol \(out.transport), \(tail)")
+                text: """
+                    outer \(out.source) -> \(out.destination), protocol \(out.transport), \(tail)
+                    """)
         }
         if out.destination == packet.flow.source, out.source == packet.flow.destination {
             return .init(
-                stage: "answer", text: "\(out.source) -> \(out.destination), \(answer(out)), \(tail)")
+                stage: "answer",
+                text: "\(out.source) -> \(out.destination), \(answer(out)), \(tail)")
         }
         let ports = (out.firstWord >> 16, out.firstWord & 0xffff)
         let from = Endpoint(address: out.source, port: UInt16(ports.0))
@@ -178,7 +182,8 @@ public struct TraceWriter: Sendable {
         let vlan = sent.vlan.map { ", VLAN \($0)" } ?? ""
         let who = known.map { "\($0.address) at " } ?? ""
         return .init(
-            stage: "next hop", text: "\(who)\(sent.macDestination) on \(interface)\(vlan) (resolved)")
+            stage: "next hop",
+            text: "\(who)\(sent.macDestination) on \(interface)\(vlan) (resolved)")
     }
 
     private func kind(of packet: ProbePacket) -> String {

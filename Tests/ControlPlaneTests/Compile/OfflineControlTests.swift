@@ -75,7 +75,8 @@ import Testing
         #expect(control.plan.generation == generation)
         #expect(control.plan.backends.allSatisfy { $0.admits == .newConnections })
         try control.apply([
-            Self.change("10.1.1.12", weight: 7, adds: true), Self.change("10.1.1.11", removes: true),
+            Self.change("10.1.1.12", weight: 7, adds: true),
+            Self.change("10.1.1.11", removes: true),
         ])
         let web = control.plan.services[0].backends.compactMap(control.backendAddress)
         #expect(web == ["2001:db8:1::14", "10.1.1.12"])

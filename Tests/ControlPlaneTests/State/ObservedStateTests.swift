@@ -6,7 +6,9 @@ import Testing
 @testable import ControlPlane
 @testable import Netlink
 
-/// Which device of the kernel's tables an interface is. `KernelObservationTests` has the rest.
+/// Which device of the kernel's tables an interface is.
+///
+/// `KernelObservationTests` has the rest.
 @Suite struct ObservedStateTests {
     /// A message without its header: a fixed part, then attributes.
     private static func payload(
@@ -33,7 +35,8 @@ import Testing
         if let parent {
             let data = payload([], [(1, [100, 0])])
             attributes.append((5, number(parent)))
-            attributes.append((18, Array(payload([], [(1, Array("vlan".utf8)), (2, Array(data))]))))
+            let info = payload([], [(1, Array("vlan".utf8)), (2, Array(data))])
+            attributes.append((18, Array(info)))
         }
         let fixed =
             [0, 0, 0, 0] + number(index) + number(isUp ? 0x10001 : 0) + number(0)
