@@ -116,7 +116,7 @@ let package = Package(
         .testTarget(
             name: "ControlPlaneTests",
             dependencies: [
-                "ControlPlane", "DataPlane", "TestSupport",
+                "ControlPlane", "DataPlane", "Netlink", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: ["Fixtures"],
@@ -125,7 +125,8 @@ let package = Package(
         .testTarget(
             name: "KernelTests",
             dependencies: [
-                "XSKRing", "Netlink", "Workers", "DataPlane", "CXDP", "CPlatform", "TestSupport",
+                "XSKRing", "Netlink", "Workers", "ControlPlane", "DataPlane", "CXDP", "CPlatform",
+                "TestSupport", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
         ),

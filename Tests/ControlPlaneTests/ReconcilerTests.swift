@@ -166,6 +166,34 @@ private final class RecordingLink: DataPlaneHandle {
         #expect(link.recorded.isEmpty)
     }
 
+    @Test func `a new service at an address of this host is refused, a prefix around it too`()
+        async throws
+    {
+        let reconciler = try await reconciler()
+        for key in ["20.1.1.1:80/tcp", "20.1.1.0/24:any/tcp"] {
+            let update = ServiceUpdate(service: ServiceReference(key), backends: [])
+            await #expect {
+                _ = try await apply(.updateService(update), to: reconciler)
+            } throws: { error in
+                (error as? ChangeRefused)?.code == "vip_of_this_host"
+            }
+        }
+        #expect(link.recorded.isEmpty)
+    }
+
+    @Test func `a drain that is refused gives nobody fewer connections`() async throws {
+        let reconciler = try await reconciler()
+        let wide = ServiceUpdate(
+            service: ServiceReference("40.1.0.0/16:any/tcp"),
+            backends: [BackendConfiguration(address: PlanFixture.address("20.1.1.10"))])
+        _ = try await apply(.updateService(wide), to: reconciler)
+        await #expect(throws: ChangeRefused.self) {
+            let covered = ServiceReference("40.1.2.3:80/tcp")
+            _ = try await apply(.deleteService(covered, drain: true), to: reconciler)
+        }
+        #expect(await reconciler.view().services[1].eligibleCount == 1)
+    }
+
     @Test func `an observation that changes nothing in the plan publishes nothing`() async throws {
         let reconciler = try await reconciler()
         let network = try #require(IPPrefix("20.1.1.0/24"))

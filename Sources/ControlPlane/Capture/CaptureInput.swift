@@ -98,7 +98,7 @@ struct CaptureInput: ~Copyable {
     /// - Parameters:
     ///   - count: Any number.
     ///   - what: What is skipped, for the error of a file that ends before.
-    /// - Throws: When the file ends before, or cannot be read.
+    /// - Throws: When the file cannot be read, or ends before.
     mutating func skip(_ count: UInt64, of what: String) throws(CaptureFileError) {
         var left = count
         while left > 0 {

@@ -88,10 +88,8 @@ extension Reconciler {
         fromClient.client = flow.source
         let scans = await link.scan(fromClient, .list(limit: ConnectionScan.maximumLimit))
         if let found = scans.flatMap(\.results).first(where: { $0.flow == flow }) { return found }
-        guard
-            let address = running.plan.snatAddresses.first(where: { $0.address == flow.destination }
-            )
-        else { return nil }
+        let found = running.plan.snatAddresses.first { $0.address == flow.destination }
+        guard let address = found else { return nil }
         let all = await link.scan(.init(), .list(limit: ConnectionScan.maximumLimit))
         let backends = Dictionary(
             running.plan.backends.map { ($0.id, $0.address) },

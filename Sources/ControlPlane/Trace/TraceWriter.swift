@@ -152,8 +152,9 @@ public struct TraceWriter: Sendable {
         if out.isTunnel {
             return .init(
                 stage: "rewrite",
-                text:
-                    "outer \(out.source) -> \(out.destination), protocol \(out.transport), \(tail)")
+                text: """
+                    outer \(out.source) -> \(out.destination), protocol \(out.transport), \(tail)
+                    """)
         }
         if out.destination == packet.flow.source, out.source == packet.flow.destination {
             return .init(

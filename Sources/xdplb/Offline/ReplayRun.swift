@@ -31,7 +31,7 @@ struct ReplayRun {
     ///   - nanoseconds: Its time.
     ///   - time: The same as it is to be printed.
     ///   - showsFrames: Whether the line has the frames out, or their number.
-    /// - Returns: The outcome and the line.
+    /// - Returns: What became of it, and the line that says so.
     mutating func process(
         _ bytes: [UInt8], at nanoseconds: UInt64, time: String, showsFrames: Bool
     ) -> (outcome: OfflinePipeline.Outcome, line: String) {

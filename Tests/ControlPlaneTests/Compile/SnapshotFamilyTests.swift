@@ -126,8 +126,8 @@ import Testing
         ] {
             let configuration = try Self.configuration(
                 mode, vips: [vip], backends: ["2001:db8:20::10"])
-            let result = try Self.compile(
-                configuration, try Self.observed(["20.1.1.1", "fe80::1"]))
+            let observed = try Self.observed(["20.1.1.1", "fe80::1"])
+            let result = try Self.compile(configuration, observed)
             #expect(result.services[0].backends[0].reason == words)
             #expect(result.problems == ["web: no eligible backend (2001:db8:20::10 \(words))"])
         }

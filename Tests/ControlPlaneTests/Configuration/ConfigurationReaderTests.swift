@@ -89,8 +89,7 @@ import Testing
             all.services[1].sourceRanges.map(\.description) == ["198.51.100.0/24", "10.0.0.9/32"])
     }
 
-    @Test func `VIPs are addresses and prefixes of both families, ports are ranges and any`() throws
-    {
+    @Test func `VIPs are addresses and prefixes, ports are ranges and any`() throws {
         let all = try Self.read(
             """
             services:

@@ -84,8 +84,7 @@ import Testing
         #expect(state.configuration.services.count == 5)
     }
 
-    @Test func `a service is deleted by its name or its own key, not by one that it covers`() throws
-    {
+    @Test func `a service is deleted by its name or its own key, not by a narrower one`() throws {
         let covered = ServiceReference("203.0.113.77:81/tcp")
         #expect(
             try Self.refusal(.deleteService(covered, drain: false)) == "not_its_own_key")
