@@ -56,6 +56,9 @@ class Arguments(unittest.TestCase):
                 (2, ["run"]), (2, ["nonsense"]), (2, ["run", "--interface", "lo", "--mode", "nat"]),
                 (2, ["run", "--interface", "lo", "--service", "40.1.1.1:80/tcp"]),
                 (2, ["run", "--interface", "lo", "--mode", "dsr", "--service", "40.1.1.1:80/tcp=10.0.0.1:81"]),
+                (2, ["run", "--interface", "lo", "--mode", "dsr", "--service", "[2001:db8::1]:80/tcp=[2001:db8::2]:81"]),
+                (2, ["run", "--interface", "lo", "--mode", "snat", "--service", "[2001:db8::1]:80/tcp=10.0.0.1"]),
+                (2, ["run", "--interface", "lo", "--mode", "snat", "--service", "40.1.1.0/24:any/udp=10.0.0.1:81"]),
                 (3, ["run", "--interface", "none0", "--mode", "dsr", "--state-directory", "/tmp/xdplb-none"]),
                 (4, ["status", "--admin-socket", "/tmp/xdplb-none.sock"]), (2, ["connections", "flush"]),
                 (2, ["check", "/tmp/xdplb-none.yaml"]), (0, ["version"]), (0, ["--version"])]:

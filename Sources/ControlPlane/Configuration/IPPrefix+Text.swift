@@ -18,6 +18,14 @@ extension IPPrefix {
     /// `ADDRESS` when there is one in it, else `ADDRESS/LENGTH`.
     public var shortText: String { isHost ? network.description : description }
 
+    /// Whether it is an IPv6 prefix around ::ffff:0:0/96, where tables have all of IPv4
+    /// (RFC 4291 §2.5.5.2).
+    var coversMappedAddresses: Bool {
+        guard family == .ipv6, length <= 96, network.high == 0 else { return false }
+        let mask = length <= 64 ? 0 : UInt64.max << (128 - UInt64(length))
+        return network.low == (0xffff << 32) & mask
+    }
+
     /// Says that it is, or contains, an address that is something.
     public func text(with address: IPAddress, whichIs what: String) -> String {
         isHost ? "\(shortText) is \(what)" : "\(shortText) contains \(address), \(what)"

@@ -204,7 +204,12 @@ struct ServiceReader {
             problems.error(node, "a VIP must be a single address or prefix")
             return nil
         }
-        if let prefix = IPPrefix(addressOrPrefix: text) { return prefix }
+        if let prefix = IPPrefix(addressOrPrefix: text) {
+            guard prefix.coversMappedAddresses else { return prefix }
+            problems.error(
+                node, "VIP \(prefix) covers ::ffff:0:0/96, which stands for all of IPv4")
+            return nil
+        }
         problems.error(
             node,
             text.contains("/")

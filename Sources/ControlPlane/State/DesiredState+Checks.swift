@@ -7,6 +7,14 @@ extension DesiredState {
     func check(_ service: ServiceConfiguration) throws(ChangeRefused) {
         try checkPool(of: service)
         for vips in service.vips {
+            guard !vips.coversMappedAddresses else {
+                throw ChangeRefused(
+                    kind: .invalid, code: "vip_covers_ipv4",
+                    message: """
+                        \(service.name): VIP \(vips) covers ::ffff:0:0/96, which stands for all of \
+                        IPv4. Nothing was changed
+                        """, location: "services.\(service.name).vips")
+            }
             guard let (pool, address) = configuration.poolAddress(in: vips) else { continue }
             let text = vips.text(with: address, whichIs: "an address of SNAT pool '\(pool)'")
             throw ChangeRefused(

@@ -162,6 +162,15 @@ import Testing
         }
     }
 
+    @Test func `an IPv6 prefix covers the mapped addresses only if it is around them`() {
+        for (text, covers) in [
+            ("::/0", true), ("::/64", true), ("::/80", true), ("::fffe:0:0/95", true),
+            ("::/81", false), ("::1/128", false), ("2001:db8::/32", false), ("0.0.0.0/0", false),
+        ] {
+            #expect(IPPrefix(text)?.coversMappedAddresses == covers, "\(text)")
+        }
+    }
+
     @Test func `a VLAN without a device is refused`() {
         var host = Self.host
         host.hasVLANDevice = false

@@ -105,6 +105,7 @@ import Testing
             (try Self.update("one", "2001:db8:1::12"), "mixed_families_in_snat"),
             (try Self.update("one", "10.1.1.12:81"), "port_translation_in_dsr"),
             (try Self.update("198.51.100.0/24:80/tcp", "10.1.1.12"), "vip_in_snat_pool"),
+            (try Self.update("[::/0]:80/tcp", "10.1.1.12"), "vip_covers_ipv4"),
         ] {
             #expect(try Self.refusal(change) == code)
         }
