@@ -117,7 +117,7 @@ class Life(unittest.TestCase):
         refused = self.lab.run("lb", XDPLB, "run", "--interface", "eth0", "--service", f"{WEB}={backends(80)}",
                                "--admin-socket", self.lab.socket, "--http-listen", "none", check=False)
         self.assertEqual(refused.returncode, 3)
-        self.assertIn("is an address of eth0", refused.stderr)
+        self.assertIn("VIP 40.1.1.1 is an address of this host", refused.stderr)
         self.assertFalse(self.is_attached())
 
     def test_forced_zero_copy_on_veth_is_refused_and_says_what_to_do(self):

@@ -81,6 +81,41 @@ extension Pipeline {
         return index
     }
 
+    /// Begins a connection in the place of the one that has ended between the same two ends.
+    ///
+    /// A `snat` connection that would go to the same backend keeps its port: what the server still
+    /// knows of the one before is then of this very client, who chose sequence numbers and
+    /// timestamps to follow on from it (RFC 6191, RFC 7323 appendix B), and a RST with which the
+    /// client clears the server's TIME-WAIT clears the one that its next SYN meets.
+    ///
+    /// - Returns: `false` when the entry has ended, and the packet is to be admitted as new.
+    @inline(never)
+    mutating func begin(
+        again index: UInt32, _ packet: PacketState, _ snapshot: borrowing ForwardingSnapshot,
+        _ tick: Tick
+    ) -> Bool {
+        let old = connections[index]
+        guard old.mode == .snat, let service = snapshot.service(packet.service),
+            service.id == old.service, service.mode == .snat,
+            service.maglev.backend(for: selectionWord(packet, service, snapshot)) == old.backend,
+            isWithinBound(packet.flow.source, snapshot, tick)
+        else {
+            end(index, for: .evictionsClosed, snapshot)
+            return false
+        }
+        connections[index] = ConnectionEntry(
+            key: old.key, service: old.service, backend: old.backend,
+            backendEpoch: old.backendEpoch, mode: .snat, state: .opening,
+            snatAddress: old.snatAddress, snatPort: old.snatPort, tick: tick)
+        connections[index].packets = 1
+        openingCount &+= 1
+        counters.add(1, to: .evictionsClosed)
+        counters.add(1, to: .insertions)
+        counters.endConnection(service: old.service, backend: old.backend)
+        counters.beginConnection(service: old.service, backend: old.backend)
+        return true
+    }
+
     @inline(__always)
     private mutating func isWithinBound(
         _ source: IPAddress, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick

@@ -115,8 +115,7 @@ extension Pipeline {
             !segment.contains(.ack)
         {
             // The client uses its port again: a new connection, which is admitted anew.
-            end(entry, for: .evictionsClosed, snapshot)
-            return nil
+            return begin(again: entry, packet, snapshot, tick) ? entry : nil
         }
         let wasOpening = connections[entry].state == .opening
         connections[entry].advanceFromClient(segment)

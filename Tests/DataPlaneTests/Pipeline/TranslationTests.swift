@@ -177,6 +177,53 @@ import Testing
         #expect(harness.connectionCount == 1)
     }
 
+    @Test(arguments: ["both sides have closed", "the client has reset a handshake"])
+    func `a client that uses its port again keeps its SNAT port, and so meets its own TIME-WAIT`(
+        _ ending: String
+    ) {
+        let harness = PipelineHarness(PlanFixture.plan(.snat, backends: 1, ports: [5000...5999]))
+        let first = harness.send(Self.tcp.frame).frame
+        if ending.hasPrefix("both") {
+            _ = harness.send(Self.tcp.with { $0.tcpFlags = 0x11 }.frame)
+            _ = harness.send(Self.reply(to: first) { $0.tcpFlags = 0x11 }.frame)
+        } else {
+            // What a server in TIME-WAIT answers, and what the client makes of it.
+            _ = harness.send(Self.reply(to: first) { $0.tcpFlags = 0x10 }.frame)
+            _ = harness.send(Self.tcp.with { $0.tcpFlags = 0x04 }.frame)
+        }
+        harness.now += 10
+        let second = harness.send(Self.tcp.frame).frame
+        #expect(Array(first[26..<38]) == Array(second[26..<38]), "after \(ending)")
+        #expect(harness.connectionCount == 1)
+        #expect(harness.counters[service: 0, .newConnections] == 2)
+        #expect(harness.counters[service: 0, .connections] == 1)
+        // It lives as a new one does.
+        _ = harness.send(Self.reply(to: second) { $0.tcpFlags = 0x12 }.frame)
+        _ = harness.send(Self.tcp.with { $0.tcpFlags = 0x10 }.frame)
+        for _ in 0..<600 {
+            harness.now += 500
+            _ = harness.maintain()
+        }
+        #expect(harness.connectionCount == 1, "an established one outlives the transitory timeout")
+    }
+
+    @Test func `a client that uses its port again is balanced anew when the table has changed`() {
+        let harness = PipelineHarness(PlanFixture.plan(.snat, backends: 2, ports: [5000...5999]))
+        var chosen: [[UInt8]] = []
+        for backend in [0, 1] as [UInt16] {
+            harness.publish { plan in
+                let endpoint = Endpoint(address: plan.backends[Int(backend)].address, port: nil)
+                plan.services[0].maglev = MaglevTable(
+                    members: [.init(endpoint: endpoint, weight: 1, backend: backend)], size: 251,
+                    key: PlanFixture.key)
+            }
+            chosen.append(Array(harness.send(Self.tcp.frame).frame[30..<34]))
+            _ = harness.send(Self.tcp.with { $0.tcpFlags = 0x04 }.frame)
+        }
+        #expect(chosen == harness.plan.backends.prefix(2).map { $0.address.bytes })
+        #expect(harness.connectionCount == 1)
+    }
+
     @Test func `a reply for another worker's port is handed to that worker`() {
         let plan = PlanFixture.plan(.snat, ports: [1000...1999], workers: 2)
         let second = PipelineHarness(plan, worker: 1, portsPerAddress: 500)
