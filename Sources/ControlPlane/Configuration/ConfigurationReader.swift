@@ -75,6 +75,8 @@ enum ConfigurationReader {
     private static func second(
         _ key: String, in text: String, from mark: Mark
     ) -> (line: Int, column: Int) {
+        // A key of nothing but what surrounds keys is everywhere, so its place can't be told.
+        guard !key.allSatisfy({ " \"'".contains($0) }) else { return (mark.line, mark.column) }
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
         var seen = 0
         for (index, line) in lines.enumerated() where index + 1 >= mark.line {

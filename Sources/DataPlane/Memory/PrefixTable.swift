@@ -50,6 +50,8 @@ struct PrefixTable: ~Copyable {
         let table = slots.masked
         for index in 0..<lengths.table.count {
             let length = lengths.table[index]
+            // Shorter prefixes are of IPv6, and those hold no mapped address, not even ::/0.
+            if length < 96 && address.isIPv4 { return nil }
             let network = address.masked(to: Int(length))
             var slot = Self.hash(network, length, scope)
             while table[slot].length != Slot.empty {

@@ -52,6 +52,13 @@ import Testing
         #expect(interface.fixedNextHops.map(\.description) == ["10.0.0.1", "fe80::1"])
     }
 
+    @Test(arguments: ["''", "\"\"", "' '", "'\"'"])
+    func `a key of no letters that is given twice is told as such`(key: String) {
+        let messages = Self.messages("log: {\(key): 1, \(key): 2}\n")
+        #expect(messages.count == 1)
+        #expect(messages.first?.hasSuffix("is given twice") == true)
+    }
+
     @Test func `one family alone may have a fixed next hop`() throws {
         let text = "version: 1\ninterfaces: [{name: eth0, next_hop: {ipv6: \"fe80::1\"}}]\n"
         let interface = try Self.read("", head: text).interface
