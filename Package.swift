@@ -31,6 +31,7 @@ let package = Package(
             providers: [.apt(["libxdp-dev", "libbpf-dev", "libelf-dev", "libnuma-dev"])]
         ),
         .target(name: "CPlatform"),
+        .target(name: "CAllocationCount"),
 
         // Leaves: they do not know each other.
         .target(name: "DataPlane", dependencies: ["CXDP"], swiftSettings: strict),
@@ -71,6 +72,7 @@ let package = Package(
             name: "xdplb",
             dependencies: [
                 "ControlPlane", "DataPlane", "Netlink", "Workers", "XSKRing", "CXDP", "CPlatform",
+                "CAllocationCount",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -30,6 +30,7 @@ struct XDPLB: AsyncParsableCommand {
                 subcommands: [ServiceCommand.self, BackendCommand.self, ModeCommand.self]),
             CommandGroup(
                 name: "Explaining:", subcommands: [TraceCommand.self, ReplayCommand.self]),
+            CommandGroup(name: "Measuring:", subcommands: [BenchCommand.self]),
             CommandGroup(name: "On a backend:", subcommands: [DecapCommand.self]),
         ])
 
