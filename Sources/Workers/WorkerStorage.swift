@@ -59,7 +59,7 @@ final class TableMemory: Sendable {
     init(worker: Int, _ layout: WorkerPool.Layout) throws(XSKError) {
         region = try MemoryRegion(
             name: "xdplb-tables-\(worker)", byteCount: layout.capacity.byteCount,
-            node: layout.numaNode, hugePages: layout.hugePages, touched: false)
+            node: layout.numaNode, hugePages: layout.hugePages, touched: true)
         counterRegion = try MemoryRegion(
             name: "xdplb-counters-\(worker)", byteCount: CounterPage.byteCount,
             node: layout.numaNode, hugePages: .never, touched: false)

@@ -33,6 +33,17 @@ import Testing
         #expect(region.byteCount == (region.isHuge ? 2 << 20 : 4096))
     }
 
+    @Test func `large memory begins where a huge page may, whether there are any or not`() throws {
+        let region = try MemoryRegion(
+            name: "test", byteCount: (4 << 20) + 1, node: nil, hugePages: .automatic, touched: true)
+        let bytes = unsafe region.bytes
+        #expect(bytes.count == 6 << 20)
+        #expect(unsafe Int(bitPattern: bytes.baseAddress) % (2 << 20) == 0)
+        #expect(unsafe bytes.allSatisfy { $0 == 0 })
+        unsafe (bytes[bytes.count - 1] = 7)
+        #expect(unsafe bytes[bytes.count - 1] == 7)
+    }
+
     @Test func `more huge pages than there are is an error that says how to get some`() {
         let error = #expect(throws: XSKError.self) {
             _ = try MemoryRegion(

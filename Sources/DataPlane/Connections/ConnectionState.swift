@@ -64,6 +64,13 @@ public enum ConnectionState: UInt8, CaseIterable, Sendable, BitwiseCopyable {
 }
 
 extension ConnectionEntry {
+    /// Whether a segment or datagram, from either side, changes nothing about the connection.
+    @inline(__always)
+    func goesOn(with segment: TCPFlags) -> Bool {
+        state == .datagram
+            || state == .established && segment.isDisjoint(with: [.syn, .fin, .rst])
+    }
+
     /// Follows a segment or datagram from the client.
     @inline(__always)
     mutating func advanceFromClient(_ segment: TCPFlags) {

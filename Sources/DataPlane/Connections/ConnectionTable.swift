@@ -76,6 +76,12 @@ struct ConnectionTable: ~Copyable {
         nonmutating unsafeMutableAddress { unsafe entries.mutableAddress(of: Int(index)) }
     }
 
+    /// Where the entry at a reference lies, for a caller that reads and writes much of it.
+    @inline(__always)
+    func pointer(to index: UInt32) -> UnsafeMutablePointer<ConnectionEntry> {
+        unsafe entries.mutableAddress(of: Int(index))
+    }
+
     // MARK: Look-up
 
     @inline(__always)

@@ -20,16 +20,23 @@ struct FlowHash: BitwiseCopyable, Sendable {
 
     @inline(__always)
     func hash(_ flow: FiveTuple) -> UInt64 {
-        let source = Self.fold(flow.source.low ^ secrets.0, flow.source.high ^ secrets.1)
-        let destination = Self.fold(
-            flow.destination.low ^ secrets.2, flow.destination.high ^ secrets.3)
-        // The ports go into both factors: with one of them constant for a client, sequential ports
-        // would be multiples of it, and those are spread as evenly or unevenly as it happens to be.
-        let ports = flow.tail << 24
-        let mixed = Self.fold(
-            source ^ flow.tail ^ secrets.4,
-            (destination << 32 | destination >> 32) ^ source ^ ports ^ secrets.5)
-        return Self.fold(mixed ^ secrets.1, secrets.3)
+        let addresses =
+            flow.destination.isIPv4
+            ? flow.source.low << 32 ^ flow.destination.low
+            : Self.folded(flow, secrets.4, secrets.5)
+        let mixed = Self.fold(addresses ^ secrets.0, flow.tail ^ secrets.1)
+        // What depends on the ports goes into both factors: with one of them constant for a client,
+        // sequential ports would give its multiples, and those are spread as evenly or unevenly as
+        // it happens to be.
+        return Self.fold(mixed ^ secrets.2, (mixed << 32 | mixed >> 32) ^ addresses ^ secrets.3)
+    }
+
+    /// Both addresses of IPv6 in one word.
+    @inline(__always)
+    private static func folded(_ flow: FiveTuple, _ first: UInt64, _ second: UInt64) -> UInt64 {
+        let source = fold(flow.source.low ^ first, flow.source.high ^ second)
+        let destination = fold(flow.destination.low ^ second, flow.destination.high ^ first)
+        return source ^ (destination << 32 | destination >> 32)
     }
 
     @inline(__always)

@@ -116,7 +116,7 @@ extension FlowParser {
     /// Whether a host may use `source` (RFC 4291 §2.5): not unspecified, loopback, multicast or
     /// the mapped form of an IPv4 address.
     @inline(__always)
-    private static func canBeClient(_ source: IPAddress) -> Bool {
+    static func canBeClient(_ source: IPAddress) -> Bool {
         if source.high == 0 {
             return source.low > 1 && source.low >> 32 != 0xffff
         }

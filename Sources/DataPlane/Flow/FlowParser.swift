@@ -107,7 +107,7 @@ enum FlowParser {
     /// Whether a host may use `source` (RFC 1122 §3.2.1.3): not "this network", loopback,
     /// multicast, reserved or broadcast.
     @inline(__always)
-    private static func canBeClient(_ source: UInt32) -> Bool {
+    static func canBeClient(_ source: UInt32) -> Bool {
         let first = source >> 24
         return first != 0 && first != 127 && first < 224
     }

@@ -150,6 +150,14 @@ public struct Batch: ~Copyable {
         handOffCount &+= 1
     }
 
+    /// The frame at `index` is sent as it now lies in its chunk.
+    @inline(__always)
+    mutating func transmit(_ index: Int, address: UInt64, length: Int) {
+        setDescriptor(
+            at: index, address: address, length: UInt32(truncatingIfNeeded: length))
+        transmit(index)
+    }
+
     @inline(__always)
     mutating func transmit(_ index: Int) {
         self[index].verdict = .transmit

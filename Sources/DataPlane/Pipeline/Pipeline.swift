@@ -71,64 +71,93 @@ public struct Pipeline: ~Copyable {
             memory.prefetch(batch.address(at: index))
         }
         for index in 0..<batch.count {
-            do throws(DropReason) {
-                try classify(&batch, index, snapshot)
-            } catch {
-                drop(&batch, index, for: error)
-            }
+            classify(&batch, index, snapshot)
         }
         for index in 0..<batch.count where batch[index].verdict == .undecided {
             lookUp(&batch, index, snapshot)
         }
+        var tracked: UInt64 = 0
         for index in 0..<batch.count where batch[index].verdict == .undecided {
-            do throws(DropReason) {
-                switch batch[index].direction {
-                case .fromClient: try forwardToBackend(&batch, index, snapshot, tick)
-                case .fromBackend: try forwardToClient(&batch, index, snapshot, tick)
-                case .special: try handleSpecial(&batch, index, snapshot, tick)
-                }
-            } catch {
-                refuse(&batch, index, for: error, snapshot, tick)
+            if forwardTracked(&batch, index, snapshot, tick) {
+                tracked &+= 1
+            } else {
+                forward(&batch, index, snapshot, tick)
             }
         }
+        counters.add(tracked, to: .lookupHits)
     }
 
     /// First pass: whose packet it is.
     ///
     /// Asks for the bucket of its connection.
     @inline(__always)
-    private func classify(
+    private mutating func classify(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
-    ) throws(DropReason) {
+    ) {
         batch[index].verdict = .undecided
+        batch[index].backend = MaglevTable.nobody
         guard
             let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
-        else { throw .malformed }
-        let parsed = try FlowParser.parse(frame, on: snapshot.link)
-        batch[index].flow = parsed.flow
-        batch[index].layout = parsed.layout
-        batch[index].backend = MaglevTable.nobody
-        guard parsed.layout.kind == .whole else {
-            batch[index].direction = .special
-            return
-        }
-        if let service = snapshot.serviceTable.service(for: parsed.flow) {
-            batch[index].service = service
-            batch[index].direction = .fromClient
-        } else {
-            guard let address = snapshot.snat.find(parsed.flow.destination),
-                let port = address.index(of: parsed.flow.destinationPort)
-            else { throw .noService }
-            let owner = address.owner(ofIndex: port)
-            guard owner == worker else {
-                batch.handOff(index, to: owner)
+        else { return drop(&batch, index, for: .malformed) }
+        if FlowParser.parsePlain(frame, on: snapshot.link, into: &batch[index]) {
+            if let service = snapshot.serviceTable.exactService(for: batch[index].flow) {
+                batch[index].service = service
+                batch[index].direction = .fromClient
+            } else if !attribute(&batch, index, snapshot) {
                 return
             }
-            batch[index].direction = .fromBackend
+        } else if !parse(frame, &batch, index, snapshot) || !attribute(&batch, index, snapshot) {
+            return
         }
-        let hash = snapshot.flowHash.hash(parsed.flow)
+        let hash = snapshot.flowHash.hash(batch[index].flow)
         batch[index].hash = hash
         connections.prefetchBucket(hash)
+    }
+
+    /// Notes what any frame is; `false` when it is dropped, or to be handled on its own.
+    @inline(never)
+    private mutating func parse(
+        _ frame: Frame, _ batch: inout Batch, _ index: Int,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) -> Bool {
+        do throws(DropReason) {
+            let parsed = try FlowParser.parse(frame, on: snapshot.link)
+            batch[index].flow = parsed.flow
+            batch[index].layout = parsed.layout
+            guard parsed.layout.kind != .whole else { return true }
+            batch[index].direction = .special
+            return false
+        } catch {
+            drop(&batch, index, for: error)
+            return false
+        }
+    }
+
+    /// Notes whether a client or a backend sent a whole packet; `false` when neither did, or when
+    /// another worker is to see it.
+    @inline(never)
+    private mutating func attribute(
+        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
+    ) -> Bool {
+        let flow = batch[index].flow
+        if let service = snapshot.serviceTable.service(for: flow) {
+            batch[index].service = service
+            batch[index].direction = .fromClient
+            return true
+        }
+        guard let address = snapshot.snat.find(flow.destination),
+            let port = address.index(of: flow.destinationPort)
+        else {
+            drop(&batch, index, for: .noService)
+            return false
+        }
+        let owner = address.owner(ofIndex: port)
+        guard owner == worker else {
+            batch.handOff(index, to: owner)
+            return false
+        }
+        batch[index].direction = .fromBackend
+        return true
     }
 
     /// Second pass: which entry it may have.
@@ -147,6 +176,22 @@ public struct Pipeline: ~Copyable {
         } else if batch[index].direction == .fromClient {
             connections.prefetchFree()
             snapshot.service(batch[index].service)?.maglev.prefetch(for: hash.slotWord)
+        }
+    }
+
+    /// Third pass, of a packet about which something is to be decided.
+    @inline(never)
+    private mutating func forward(
+        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) {
+        do throws(DropReason) {
+            switch batch[index].direction {
+            case .fromClient: try forwardToBackend(&batch, index, snapshot, tick)
+            case .fromBackend: try forwardToClient(&batch, index, snapshot, tick)
+            case .special: try handleSpecial(&batch, index, snapshot, tick)
+            }
+        } catch {
+            refuse(&batch, index, for: error, snapshot, tick)
         }
     }
 

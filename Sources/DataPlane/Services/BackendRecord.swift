@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A backend as the data path sees it: half a cache line.
+/// A backend as the data path sees it.
 struct BackendRecord: BitwiseCopyable {
     static let noNextHop = UInt32.max
     static let noPortSpace = UInt16.max
@@ -13,14 +13,18 @@ struct BackendRecord: BitwiseCopyable {
     var epoch: UInt16
     var portSpace: UInt16
     var admits: ForwardingPlan.Admits
+    /// Whether ``mac`` is known.
+    var isResolved: Bool
+    /// Of its next hop.
+    var mac: MACAddress
 
     static let none = BackendRecord(
         address: FiveTuple.zero.source, nextHop: noNextHop, port: 0, epoch: 0,
-        portSpace: noPortSpace, admits: .nothing)
+        portSpace: noPortSpace, admits: .nothing, mac: nil)
 
     init(
         address: IPAddress, nextHop: UInt32, port: UInt16, epoch: UInt16, portSpace: UInt16,
-        admits: ForwardingPlan.Admits
+        admits: ForwardingPlan.Admits, mac: MACAddress?
     ) {
         self.address = address
         self.nextHop = nextHop
@@ -28,13 +32,15 @@ struct BackendRecord: BitwiseCopyable {
         self.epoch = epoch
         self.portSpace = portSpace
         self.admits = admits
+        isResolved = mac != nil
+        self.mac = mac ?? .zero
     }
 
-    init(_ backend: ForwardingPlan.Backend) {
+    init(_ backend: ForwardingPlan.Backend, _ nextHops: [ForwardingPlan.NextHop]) {
         self.init(
             address: backend.address,
             nextHop: backend.nextHop.map(UInt32.init) ?? Self.noNextHop, port: backend.port,
             epoch: backend.epoch, portSpace: backend.portSpace ?? Self.noPortSpace,
-            admits: backend.admits)
+            admits: backend.admits, mac: backend.nextHop.flatMap { nextHops[$0].mac })
     }
 }

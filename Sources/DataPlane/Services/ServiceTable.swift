@@ -10,6 +10,8 @@ struct ServiceRecord: BitwiseCopyable {
     var onNoBackend: ForwardingPlan.NoBackend
     /// Whether only some clients are served.
     var hasSourceRanges: Bool
+    /// Whether a packet of a tracked connection may still be refused, or go elsewhere.
+    var judgesEveryPacket: Bool { hasSourceRanges || affinity == .quicConnectionID }
     /// Range of its SNAT addresses in ``SNATTable/choices``.
     var firstSNATAddress: UInt16
     var snatAddressCount: UInt16
@@ -39,7 +41,8 @@ struct ServiceTable: ~Copyable {
         var isLast: Bool
     }
 
-    private let slots: OwnedTable<Slot>
+    private let slotStorage: OwnedTable<Slot>
+    private let slots: PowerOfTwoTable<Slot>
     private let rules: OwnedTable<Rule>
     /// VIP or prefix → index of its first rule.
     private let vips: PrefixTable
@@ -49,9 +52,11 @@ struct ServiceTable: ~Copyable {
         let keys = plan.services.flatMap { service in service.keys.map { ($0, service.id) } }
         let exact = keys.filter { $0.0.isExact }
         let empty = Slot(vip: FiveTuple.zero.source, port: 0, service: 0)
-        slots = OwnedTable(repeating: empty, count: powerOfTwo(atLeast: exact.count * 4, floor: 4))
+        slotStorage = OwnedTable(
+            repeating: empty, count: powerOfTwo(atLeast: exact.count * 4, floor: 4))
+        let table = slotStorage.masked
+        slots = table
         hasPatterns = exact.count < keys.count
-        let table = slots.masked
         for (key, id) in exact {
             let port = UInt32(key.ports.lowerBound) << 8 | UInt32(key.transport.rawValue)
             var slot = Self.hash(key.vips.network, port)
@@ -79,9 +84,18 @@ struct ServiceTable: ~Copyable {
     /// The number of the service a packet is for; `nil` when it is for none.
     @inline(__always)
     func service(for flow: FiveTuple) -> UInt16? {
-        if let found = find(flow.destination, flow.servicePort) { return found }
-        return hasPatterns ? rule(for: flow) : nil
+        exactService(for: flow) ?? patternService(for: flow)
     }
+
+    /// The service that has the packet's very VIP and port as a key.
+    @inline(__always)
+    func exactService(for flow: FiveTuple) -> UInt16? {
+        find(flow.destination, flow.servicePort)
+    }
+
+    /// The service of the narrowest prefix or range that the packet's VIP and port are in.
+    @inline(__always)
+    func patternService(for flow: FiveTuple) -> UInt16? { hasPatterns ? rule(for: flow) : nil }
 
     /// Whether any service is offered at an address.
     func isVIP(_ address: IPAddress) -> Bool { vips.find(address) != nil }
@@ -104,7 +118,7 @@ struct ServiceTable: ~Copyable {
 
     @inline(__always)
     private func find(_ vip: IPAddress, _ port: UInt32) -> UInt16? {
-        let table = slots.masked
+        let table = slots
         var slot = Self.hash(vip, port)
         while table[slot].service != 0 {
             if table[slot].port == port && table[slot].vip.low == vip.low

@@ -76,7 +76,9 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
 
         backends = OwnedTable(
             repeating: .none, count: (plan.backends.map { Int($0.id) }.max() ?? -1) + 1)
-        for backend in plan.backends { backends.table[Int(backend.id)] = BackendRecord(backend) }
+        for backend in plan.backends {
+            backends.table[Int(backend.id)] = BackendRecord(backend, plan.nextHops)
+        }
     }
 
     private static func quicServers(_ plan: borrowing ForwardingPlan) -> [PrefixTable.Entry] {

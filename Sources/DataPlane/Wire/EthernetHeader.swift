@@ -45,6 +45,13 @@ struct EthernetHeader {
         nonmutating set { bytes.store(newValue, at: Offset.type) }
     }
 
+    /// Writes both addresses.
+    @inline(__always)
+    func setAddresses(destination: MACAddress, source: MACAddress) {
+        setAddress(destination, at: Offset.destination)
+        setAddress(source, at: Offset.source)
+    }
+
     @inline(__always)
     private func address(at offset: Int) -> MACAddress {
         MACAddress(

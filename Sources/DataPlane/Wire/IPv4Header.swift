@@ -86,12 +86,10 @@ struct IPv4Header {
         let first = bytes.load(0, as: UInt64.self)
         let second = bytes.load(8, as: UInt64.self)
         let third = bytes.load(16, as: UInt32.self)
-        // Each 32-bit half counts its two words at once: the folding makes no difference.
         let sum =
             (first >> 32) &+ (first & 0xffff_ffff) &+ (second >> 32) &+ (second & 0xffff_ffff)
             &+ UInt64(third)
-        let once = (sum & 0xffff) &+ (sum >> 16 & 0xffff) &+ (sum >> 32)
-        return InternetChecksum(ofSum: UInt32(truncatingIfNeeded: once)).value == 0
+        return InternetChecksum(ofWideSum: sum).value == 0
     }
 
     /// Whether the header with its options, `headerLength` bytes, adds up to its checksum.
@@ -112,19 +110,13 @@ struct IPv4Header {
         typeOfService: UInt8, totalLength: UInt16, identification: UInt16, fragment: UInt16,
         timeToLive: UInt8, transport: UInt8, source: UInt32, destination: UInt32
     ) {
-        let first = UInt32(0x4500) | UInt32(typeOfService)
-        let fifth = UInt32(timeToLive) << 8 | UInt32(transport)
-        let sum =
-            first &+ UInt32(totalLength) &+ UInt32(identification) &+ UInt32(fragment) &+ fifth
-            &+ (source >> 16) &+ (source & 0xffff) &+ (destination >> 16)
-            &+ (destination & 0xffff)
-        bytes.store(
-            first << 16 | UInt32(totalLength), at: Offset.versionAndLength)
-        bytes.store(
-            UInt32(identification) << 16 | UInt32(fragment), at: Offset.identification)
-        bytes.store(
-            fifth << 16 | UInt32(InternetChecksum(ofSum: sum).value), at: Offset.timeToLive)
-        bytes.store(source, at: Offset.source)
+        let first = 0x4500_0000 | UInt64(typeOfService) << 16 | UInt64(totalLength)
+        let second = UInt64(identification) << 16 | UInt64(fragment)
+        let third = UInt64(timeToLive) << 24 | UInt64(transport) << 16
+        let sum = first &+ second &+ third &+ UInt64(source) &+ UInt64(destination)
+        let checksum = InternetChecksum(ofWideSum: sum).value
+        bytes.store(first << 32 | second, at: Offset.versionAndLength)
+        bytes.store((third | UInt64(checksum)) << 32 | UInt64(source), at: Offset.timeToLive)
         bytes.store(destination, at: Offset.destination)
     }
 }

@@ -61,10 +61,9 @@ struct IPv6Header {
         hopLimit: UInt8, source: IPAddress, destination: IPAddress
     ) {
         let first = 6 << 28 | UInt32(trafficClass) << 20 | flowLabel & 0xf_ffff
-        bytes.store(first, at: 0)
-        bytes.store(payloadLength, at: Offset.payloadLength)
-        bytes.store(nextHeader, at: Offset.nextHeader)
-        bytes.store(hopLimit, at: Offset.hopLimit)
+        let second =
+            UInt32(payloadLength) << 16 | UInt32(nextHeader) << 8 | UInt32(hopLimit)
+        bytes.store(UInt64(first) << 32 | UInt64(second), at: 0)
         self.source = source
         self.destination = destination
     }

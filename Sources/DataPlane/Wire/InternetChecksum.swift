@@ -87,6 +87,16 @@ struct InternetChecksum: Equatable, Sendable {
     @inline(__always)
     init(ofSum sum: UInt32) { value = ~Self.fold(sum) }
 
+    /// The checksum of 32-bit words that add up to `sum`.
+    ///
+    /// Each counts its two 16-bit words at once: folding makes no difference between them.
+    @inline(__always)
+    init(ofWideSum sum: UInt64) {
+        let once = (sum & 0xffff_ffff) &+ (sum >> 32)
+        let twice = (once & 0xffff) &+ (once >> 16)
+        self.init(ofSum: UInt32(truncatingIfNeeded: twice))
+    }
+
     /// The checksum after a change, without rereading what it covers.
     ///
     /// Equation 3 of RFC 1624 §3: HC' = ~(~HC + ~m + m'). The shorter form of RFC 1141 can yield

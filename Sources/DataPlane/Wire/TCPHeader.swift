@@ -24,6 +24,7 @@ public struct TCPFlags: OptionSet, Hashable, Sendable, BitwiseCopyable {
 struct TCPHeader {
     /// Bytes without options.
     static let byteCount = 20
+    static let checksumOffset = 16
 
     private enum Offset {
         static let sourcePort = 0
@@ -33,7 +34,7 @@ struct TCPHeader {
         static let dataOffset = 12
         static let flags = 13
         static let window = 14
-        static let checksum = 16
+        static let checksum = checksumOffset
     }
 
     private let bytes: HeaderBytes

@@ -3,12 +3,13 @@
 /// The UDP header (RFC 768), in place.
 struct UDPHeader {
     static let byteCount = 8
+    static let checksumOffset = 6
 
     private enum Offset {
         static let sourcePort = 0
         static let destinationPort = 2
         static let length = 4
-        static let checksum = 6
+        static let checksum = checksumOffset
     }
 
     private let bytes: HeaderBytes

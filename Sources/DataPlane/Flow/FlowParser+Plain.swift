@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What nearly every frame is: a whole TCP segment or UDP datagram behind an IP header without
+/// options or extensions.
+///
+/// Reads the headers in words of eight bytes, and accepts nothing that ``FlowParser/parse(_:on:)``
+/// does not. What it does not accept may be anything: that is for the other to find out.
+extension FlowParser {
+    /// Notes flow and layout of a plain packet; `false` when it may not be one.
+    @inline(__always)
+    static func parsePlain(
+        _ frame: Frame, on link: borrowing LinkRecord, into packet: inout PacketState
+    ) -> Bool {
+        guard let type = LinkHeader.type(of: frame, on: link) else { return false }
+        if type == EthernetHeader.EtherType.ipv4 {
+            return parsePlainIPv4(frame, at: link.headerLength, into: &packet)
+        }
+        guard type == EthernetHeader.EtherType.ipv6 else { return false }
+        return parsePlainIPv6(frame, at: link.headerLength, into: &packet)
+    }
+
+    @inline(__always)
+    private static func parsePlainIPv4(
+        _ frame: Frame, at offset: Int, into packet: inout PacketState
+    ) -> Bool {
+        guard let ip = frame.bytes(at: offset, count: IPv4Header.byteCount + UDPHeader.byteCount)
+        else { return false }
+        // Version to length, identification to fragment; TTL to checksum, source; destination, ports.
+        let first: UInt64 = ip.load(0)
+        let second: UInt64 = ip.load(8)
+        let third: UInt64 = ip.load(16)
+        let length = UInt16(truncatingIfNeeded: first >> 32)
+        let source = UInt32(truncatingIfNeeded: second)
+        let destination = UInt32(truncatingIfNeeded: third >> 32)
+        // A sum of 16-bit words is all ones, or 0 modulo 65535, and so is that of 32-bit words.
+        let sum =
+            (first >> 32) &+ (first & 0xffff_ffff) &+ (second >> 32) &+ (second & 0xffff_ffff)
+            &+ (third >> 32)
+        guard first >> 56 == 0x45, first & UInt64(IPv4Header.Fragment.mask) == 0,
+            length >= IPv4Header.byteCount + UDPHeader.byteCount,
+            offset &+ Int(length) <= frame.length, sum % 0xffff == 0, source != destination,
+            canBeClient(source)
+        else { return false }
+        let transport = UInt8(truncatingIfNeeded: second >> 48)
+        guard
+            let flags = plainTransportFlags(
+                transport, of: frame, at: offset &+ IPv4Header.byteCount,
+                count: length &- UInt16(IPv4Header.byteCount))
+        else { return false }
+        packet.flow = FiveTuple(
+            source: IPAddress(IPv4Address(source)),
+            destination: IPAddress(IPv4Address(destination)),
+            ports: UInt32(truncatingIfNeeded: third), transport: transport)
+        packet.layout = FrameLayout(
+            transportOffset: UInt16(truncatingIfNeeded: offset &+ IPv4Header.byteCount),
+            packetLength: length, fragment: UInt16(truncatingIfNeeded: first),
+            tcpFlags: flags, typeOfService: UInt8(truncatingIfNeeded: first >> 48))
+        return true
+    }
+
+    @inline(__always)
+    private static func parsePlainIPv6(
+        _ frame: Frame, at offset: Int, into packet: inout PacketState
+    ) -> Bool {
+        guard let ip = frame.bytes(at: offset, count: IPv6Header.byteCount + UDPHeader.byteCount)
+        else { return false }
+        let first: UInt64 = ip.load(0)
+        let source = IPAddress(high: ip.load(8), low: ip.load(16))
+        let destination = IPAddress(high: ip.load(24), low: ip.load(32))
+        let count = UInt16(truncatingIfNeeded: first >> 16)
+        let length = IPv6Header.byteCount &+ Int(count)
+        guard first >> 60 == 6, offset &+ length <= frame.length, length <= UInt16.max,
+            source != destination, canBeClient(source)
+        else { return false }
+        let transport = UInt8(truncatingIfNeeded: first >> 8)
+        guard
+            let flags = plainTransportFlags(
+                transport, of: frame, at: offset &+ IPv6Header.byteCount, count: count)
+        else { return false }
+        packet.flow = FiveTuple(
+            source: source, destination: destination, ports: ip.load(40), transport: transport)
+        packet.layout = FrameLayout(
+            transportOffset: UInt16(truncatingIfNeeded: offset &+ IPv6Header.byteCount),
+            packetLength: UInt16(truncatingIfNeeded: length),
+            fragment: IPv4Header.Fragment.dontFragment, tcpFlags: flags,
+            typeOfService: UInt8(truncatingIfNeeded: first >> 52), isIPv6: true)
+        return true
+    }
+
+    /// The control bits of a TCP segment of `count` bytes, none for a UDP datagram; `nil` when it
+    /// is neither, or contradicts itself.
+    @inline(__always)
+    private static func plainTransportFlags(
+        _ transport: UInt8, of frame: Frame, at offset: Int, count: UInt16
+    ) -> TCPFlags? {
+        if transport == TransportProtocol.udp.rawValue {
+            guard let udp = UDPHeader(in: frame, at: offset), udp.length <= count,
+                udp.length >= UDPHeader.byteCount
+            else { return nil }
+            return []
+        }
+        guard transport == TransportProtocol.tcp.rawValue,
+            let tcp = TCPHeader(in: frame, at: offset), tcp.headerLength >= TCPHeader.byteCount,
+            tcp.headerLength <= Int(count), tcp.flags.makeSense
+        else { return nil }
+        return tcp.flags
+    }
+}
