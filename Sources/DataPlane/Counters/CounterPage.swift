@@ -79,18 +79,6 @@ public struct CounterPage: @unchecked Sendable {
         add(count, at: Self.index(id, counter))
     }
 
-    /// Counts packets from clients, for a service and the backend they go to.
-    @inline(__always)
-    func add(
-        _ packets: UInt64, _ bytes: UInt64, toTrafficOfService service: UInt16,
-        toBackend backend: UInt16
-    ) {
-        add(packets, to: .packetsIn, ofService: service)
-        add(bytes, to: .bytesIn, ofService: service)
-        add(packets, to: .packets, ofBackend: backend)
-        add(bytes, to: .bytes, ofBackend: backend)
-    }
-
     /// A connection of a service and a backend began: two levels and two totals rise.
     func beginConnection(service: UInt16, backend: UInt16) {
         add(1, to: .newConnections, ofService: service)

@@ -20,11 +20,21 @@ struct FlowHash: BitwiseCopyable, Sendable {
 
     @inline(__always)
     func hash(_ flow: FiveTuple) -> UInt64 {
-        let addresses =
-            flow.destination.isIPv4
-            ? flow.source.low << 32 ^ flow.destination.low
-            : Self.folded(flow, secrets.4, secrets.5)
-        let mixed = Self.fold(addresses ^ secrets.0, flow.tail ^ secrets.1)
+        if flow.destination.isIPv4 {
+            return hash(flow.source.lowWord, flow.destination.lowWord, flow.tail)
+        }
+        return hash(addresses: Self.folded(flow, secrets.4, secrets.5), flow.tail)
+    }
+
+    /// The hash of a tuple of IPv4: addresses, and the tuple's ``FiveTuple/tail``.
+    @inline(__always)
+    func hash(_ source: UInt32, _ destination: UInt32, _ tail: UInt64) -> UInt64 {
+        hash(addresses: UInt64(source) << 32 | UInt64(destination), tail)
+    }
+
+    @inline(__always)
+    private func hash(addresses: UInt64, _ tail: UInt64) -> UInt64 {
+        let mixed = Self.fold(addresses ^ secrets.0, tail ^ secrets.1)
         // What depends on the ports goes into both factors: with one of them constant for a client,
         // sequential ports would give its multiples, and those are spread as evenly or unevenly as
         // it happens to be.

@@ -4,25 +4,37 @@
 /// options or extensions.
 ///
 /// Reads the headers in words of eight bytes, and accepts nothing that ``FlowParser/parse(_:on:)``
-/// does not. What it does not accept may be anything: that is for the other to find out.
+/// does not, but for addresses that cannot be a client's: what is a tracked connection's has been
+/// looked at when that began, and of the rest ``FlowParser/canBegin(_:)`` says so. What it does not
+/// accept may be anything: that is for the other to find out.
 extension FlowParser {
-    /// Notes flow and layout of a plain packet; `false` when it may not be one.
+    /// Notes flow, hash and layout of a plain packet; `false` when it may not be one.
     @inline(__always)
     static func parsePlain(
-        _ frame: Frame, on link: borrowing LinkRecord, into packet: inout PacketState
+        _ frame: Frame, with snapshot: borrowing ForwardingSnapshot,
+        into packet: inout PacketState
     ) -> Bool {
-        guard let type = LinkHeader.type(of: frame, on: link) else { return false }
+        guard let type = LinkHeader.type(of: frame, on: snapshot.link) else { return false }
         if type == EthernetHeader.EtherType.ipv4 {
-            return parsePlainIPv4(frame, at: link.headerLength, into: &packet)
+            return parsePlainIPv4(frame, with: snapshot, into: &packet)
         }
         guard type == EthernetHeader.EtherType.ipv6 else { return false }
-        return parsePlainIPv6(frame, at: link.headerLength, into: &packet)
+        return parsePlainIPv6(frame, with: snapshot, into: &packet)
+    }
+
+    /// Whether a connection may begin between these addresses.
+    static func canBegin(_ flow: FiveTuple) -> Bool {
+        flow.source != flow.destination
+            && (flow.source.isIPv4
+                ? canBeClient(flow.source.lowWord) : canBeClient(flow.source))
     }
 
     @inline(__always)
     private static func parsePlainIPv4(
-        _ frame: Frame, at offset: Int, into packet: inout PacketState
+        _ frame: Frame, with snapshot: borrowing ForwardingSnapshot,
+        into packet: inout PacketState
     ) -> Bool {
+        let offset = snapshot.link.headerLength
         guard let ip = frame.bytes(at: offset, count: IPv4Header.byteCount + UDPHeader.byteCount)
         else { return false }
         // Version to length, identification to fragment; TTL to checksum, source; destination, ports.
@@ -36,10 +48,9 @@ extension FlowParser {
         let sum =
             (first >> 32) &+ (first & 0xffff_ffff) &+ (second >> 32) &+ (second & 0xffff_ffff)
             &+ (third >> 32)
-        guard first >> 56 == 0x45, first & UInt64(IPv4Header.Fragment.mask) == 0,
+        guard first & (0xff << 56 | UInt64(IPv4Header.Fragment.mask)) == 0x45 << 56,
             length >= IPv4Header.byteCount + UDPHeader.byteCount,
-            offset &+ Int(length) <= frame.length, sum % 0xffff == 0, source != destination,
-            canBeClient(source)
+            offset &+ Int(length) <= frame.length, isMultipleOf65535(sum)
         else { return false }
         let transport = UInt8(truncatingIfNeeded: second >> 48)
         guard
@@ -47,10 +58,12 @@ extension FlowParser {
                 transport, of: frame, at: offset &+ IPv4Header.byteCount,
                 count: length &- UInt16(IPv4Header.byteCount))
         else { return false }
-        packet.flow = FiveTuple(
+        let flow = FiveTuple(
             source: IPAddress(IPv4Address(source)),
             destination: IPAddress(IPv4Address(destination)),
             ports: UInt32(truncatingIfNeeded: third), transport: transport)
+        packet.flow = flow
+        packet.hash = snapshot.flowHash.hash(source, destination, flow.tail)
         packet.layout = FrameLayout(
             transportOffset: UInt16(truncatingIfNeeded: offset &+ IPv4Header.byteCount),
             packetLength: length, fragment: UInt16(truncatingIfNeeded: first),
@@ -58,10 +71,19 @@ extension FlowParser {
         return true
     }
 
+    /// Whether a number is a multiple of 65535: then, and only then, its product with the inverse of
+    /// 65535 modulo 2⁶⁴ is small (Granlund and Montgomery, "Division by invariant integers", §9).
+    @inline(__always)
+    private static func isMultipleOf65535(_ number: UInt64) -> Bool {
+        number &* 0xfffe_fffe_fffe_ffff <= UInt64.max / 0xffff
+    }
+
     @inline(__always)
     private static func parsePlainIPv6(
-        _ frame: Frame, at offset: Int, into packet: inout PacketState
+        _ frame: Frame, with snapshot: borrowing ForwardingSnapshot,
+        into packet: inout PacketState
     ) -> Bool {
+        let offset = snapshot.link.headerLength
         guard let ip = frame.bytes(at: offset, count: IPv6Header.byteCount + UDPHeader.byteCount)
         else { return false }
         let first: UInt64 = ip.load(0)
@@ -70,15 +92,18 @@ extension FlowParser {
         let count = UInt16(truncatingIfNeeded: first >> 16)
         let length = IPv6Header.byteCount &+ Int(count)
         guard first >> 60 == 6, offset &+ length <= frame.length, length <= UInt16.max,
-            source != destination, canBeClient(source)
+            // An IPv4 address has no business here, and would look like one.
+            !source.isIPv4, !destination.isIPv4
         else { return false }
         let transport = UInt8(truncatingIfNeeded: first >> 8)
         guard
             let flags = plainTransportFlags(
                 transport, of: frame, at: offset &+ IPv6Header.byteCount, count: count)
         else { return false }
-        packet.flow = FiveTuple(
+        let flow = FiveTuple(
             source: source, destination: destination, ports: ip.load(40), transport: transport)
+        packet.flow = flow
+        packet.hash = snapshot.flowHash.hash(flow)
         packet.layout = FrameLayout(
             transportOffset: UInt16(truncatingIfNeeded: offset &+ IPv6Header.byteCount),
             packetLength: UInt16(truncatingIfNeeded: length),

@@ -28,26 +28,28 @@ enum Encapsulation {
     /// Ethernet padding after the packet is cut off. The inner packet stays byte for byte as it
     /// came: the load balancer stands for the VIP's host, so its TTL has arrived.
     ///
-    /// - Returns: The frame, whose Ethernet addresses are not set yet.
-    /// - Throws: `too_big` when the result is over the link's MTU, `malformed` when the chunk has
-    ///   no headroom.
+    /// - Returns: The frame, whose Ethernet addresses are not set yet; `nil` when it would be over
+    ///   the link's MTU, or the chunk has no headroom. Then nothing was written.
     @inline(__always)
     static func encapsulate(
         _ frame: Frame, _ layout: FrameLayout, _ outer: Outer, on link: borrowing LinkRecord
-    ) throws(DropReason) -> Frame {
-        let packetLength = Int(layout.packetLength)
+    ) -> Frame? {
         let overhead = overhead(towards: outer.destination)
-        let totalLength = packetLength &+ overhead
-        guard totalLength <= link.mtu else { throw .tooBig }
-        let packet = frame.cut(to: link.headerLength &+ packetLength)
-        guard let grown = packet.grown(by: overhead) else { throw .malformed }
+        let totalLength = Int(layout.packetLength) &+ overhead
+        guard totalLength <= link.mtu,
+            let packet = frame.cutIfLonger(
+                than: link.headerLength &+ Int(layout.packetLength)
+            )?.grown(by: overhead),
+            LinkHeader.write(
+                outer.destination.isIPv4
+                    ? EthernetHeader.EtherType.ipv4 : EthernetHeader.EtherType.ipv6,
+                in: packet, on: link)
+        else { return nil }
         let typeOfService =
             layout.typeOfService & link.typeOfServiceMask | link.typeOfServiceBits
         let transport = layout.isIPv6 ? ipv6InIP : ipv4InIP
         if outer.destination.isIPv4 {
-            guard LinkHeader.write(EthernetHeader.EtherType.ipv4, in: grown, on: link),
-                let ip = IPv4Header(in: grown, at: link.headerLength)
-            else { throw .malformed }
+            guard let ip = IPv4Header(in: packet, at: link.headerLength) else { return nil }
             let dontFragment = layout.fragment & IPv4Header.Fragment.dontFragment
             let hashed = UInt32(truncatingIfNeeded: outer.hash) & link.outerIPv4HashMask
             ip.write(
@@ -56,9 +58,7 @@ enum Encapsulation {
                 fragment: dontFragment, timeToLive: link.outerTimeToLive, transport: transport,
                 source: link.outerIPv4 | hashed, destination: outer.destination.lowWord)
         } else {
-            guard LinkHeader.write(EthernetHeader.EtherType.ipv6, in: grown, on: link),
-                let ip = IPv6Header(in: grown, at: link.headerLength)
-            else { throw .malformed }
+            guard let ip = IPv6Header(in: packet, at: link.headerLength) else { return nil }
             let source = IPAddress(
                 high: link.outerIPv6.high,
                 low: link.outerIPv6.low | outer.hash & link.outerIPv6HashMask)
@@ -69,6 +69,6 @@ enum Encapsulation {
                 payloadLength: layout.packetLength, nextHeader: transport,
                 hopLimit: link.outerTimeToLive, source: source, destination: outer.destination)
         }
-        return grown
+        return packet
     }
 }

@@ -105,7 +105,7 @@ public struct Batch: ~Copyable {
         return (state.service, state.backend)
     }
 
-    /// The descriptor of a frame as it was received, or as it was rewritten.
+    /// The descriptor of a frame as it was received; of one that waits, as it was rewritten.
     ///
     /// - Precondition: `index < count`.
     public func descriptor(at index: Int) -> xdp_desc {
@@ -115,28 +115,30 @@ public struct Batch: ~Copyable {
 
     // MARK: For the pipeline
 
+    // An index is below `count`, which ``begin(count:handedOver:)`` holds within the capacity.
+
     @inline(__always)
     subscript(index: Int) -> PacketState {
         unsafeAddress {
             assert(index < Self.capacity)
-            return unsafe UnsafePointer(states + (index & (Self.capacity - 1)))
+            return unsafe UnsafePointer(states + index)
         }
         unsafeMutableAddress {
             assert(index < Self.capacity)
-            return unsafe states + (index & (Self.capacity - 1))
+            return unsafe states + index
         }
     }
 
     @inline(__always)
-    func address(at index: Int) -> UInt64 { unsafe received[index & (Self.capacity - 1)].addr }
+    func address(at index: Int) -> UInt64 { unsafe received[index].addr }
 
     @inline(__always)
-    func length(at index: Int) -> UInt32 { unsafe received[index & (Self.capacity - 1)].len }
+    func length(at index: Int) -> UInt32 { unsafe received[index].len }
 
     /// The frame at `index` now starts elsewhere in its chunk.
     @inline(__always)
     mutating func setDescriptor(at index: Int, address: UInt64, length: UInt32) {
-        unsafe received[index & (Self.capacity - 1)] = xdp_desc(
+        unsafe received[index] = xdp_desc(
             addr: address, len: length, options: 0)
     }
 
@@ -150,18 +152,18 @@ public struct Batch: ~Copyable {
         handOffCount &+= 1
     }
 
-    /// The frame at `index` is sent as it now lies in its chunk.
+    /// The frame at `index` is sent, as it now lies in its chunk.
     @inline(__always)
     mutating func transmit(_ index: Int, address: UInt64, length: Int) {
-        setDescriptor(
-            at: index, address: address, length: UInt32(truncatingIfNeeded: length))
-        transmit(index)
+        self[index].verdict = .transmit
+        append(
+            xdp_desc(addr: address, len: UInt32(truncatingIfNeeded: length), options: 0))
     }
 
     @inline(__always)
     mutating func transmit(_ index: Int) {
         self[index].verdict = .transmit
-        let descriptor = unsafe received[index & (Self.capacity - 1)]
+        let descriptor = unsafe received[index]
         append(descriptor)
     }
 
@@ -204,23 +206,27 @@ public struct Batch: ~Copyable {
 struct PacketState: BitwiseCopyable {
     /// Whose packet it is.
     enum Direction: UInt8, BitwiseCopyable {
+        /// Not known yet: that of the connection it has, if it has one.
+        case unknown
         /// From a client to a VIP.
         case fromClient
         /// From a backend to a SNAT address.
         case fromBackend
         /// ICMP, or part of a larger packet: whose it is must be found out first.
         case special
+        /// There is a verdict already.
+        case settled
     }
 
     var flow = FiveTuple.zero
-    var layout = FrameLayout()
     var hash: UInt64 = 0
-    /// Number of the service; of a reply, not known before its connection is.
-    var service: UInt16 = 0
+    var layout = FrameLayout()
+    var direction = Direction.unknown
+    var verdict = Verdict.undecided
     /// Number of the backend it goes to or comes from, once that is known.
     var backend = MaglevTable.nobody
+    /// Number of the service; of a reply, not known before its connection is.
+    var service: UInt16 = 0
     /// The entry that may be its connection's; 0 when there is none.
     var candidate: UInt32 = 0
-    var direction = Direction.fromClient
-    var verdict = Verdict.undecided
 }

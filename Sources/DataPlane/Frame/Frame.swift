@@ -44,12 +44,27 @@ struct Frame {
         return unsafe Frame(start: start, length: length, headroom: headroom)
     }
 
+    /// The same packet cut to its first `length` bytes; `nil` when it has fewer.
+    @inline(__always)
+    func cutIfLonger(than length: Int) -> Frame? {
+        guard length <= self.length else { return nil }
+        return unsafe Frame(start: start, length: length, headroom: headroom)
+    }
+
     /// The same packet without its first `count` bytes; `nil` when it has fewer.
     @inline(__always)
     func dropping(first count: Int) -> Frame? {
         guard count >= 0, count <= length else { return nil }
         return unsafe Frame(
             start: start + count, length: length &- count, headroom: headroom &+ count)
+    }
+
+    /// Copies bytes to `offset`, which may lie before the frame, but in its headroom.
+    @inline(__always)
+    func bytes(from offset: Int, copying source: UnsafeRawPointer, count: Int) -> HeaderBytes {
+        assert(offset >= -headroom && offset + count <= length)
+        unsafe (start + offset).copyMemory(from: source, byteCount: count)
+        return unsafe HeaderBytes(start + offset, count: count)
     }
 
     /// The bytes, for tests and for printing.

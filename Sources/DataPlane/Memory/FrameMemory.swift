@@ -31,6 +31,15 @@ public struct FrameMemory: @unchecked Sendable {
             headroom: Int(truncatingIfNeeded: headroom))
     }
 
+    /// The frame again that ``frame(at:length:)`` has accepted in this batch.
+    @inline(__always)
+    func acceptedFrame(at address: UInt64, length: UInt32) -> Frame {
+        assert(frame(at: address, length: length) != nil)
+        return unsafe Frame(
+            start: base + Int(truncatingIfNeeded: address), length: Int(length),
+            headroom: Int(truncatingIfNeeded: address & chunkMask))
+    }
+
     @inline(__always)
     func prefetch(_ address: UInt64) {
         unsafe DataPlane.prefetch(base + Int(truncatingIfNeeded: address))

@@ -158,7 +158,7 @@ extension Pipeline {
 
     // MARK: Rewriting
 
-    @inline(__always)
+    @inline(never)
     mutating func encapsulate(
         _ batch: inout Batch, _ index: Int, _ backend: BackendRecord,
         _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
@@ -174,8 +174,13 @@ extension Pipeline {
         }
         let outer = Encapsulation.Outer(
             destination: backend.address, hash: batch[index].hash, identification: identification)
-        let grown = try Encapsulation.encapsulate(
-            frame, batch[index].layout, outer, on: snapshot.link)
+        guard overhead &+ Int(batch[index].layout.packetLength) <= snapshot.link.mtu else {
+            throw .tooBig
+        }
+        guard
+            let grown = Encapsulation.encapsulate(
+                frame, batch[index].layout, outer, on: snapshot.link)
+        else { throw .malformed }
         batch.setDescriptor(
             at: index, address: address &- UInt64(overhead),
             length: UInt32(truncatingIfNeeded: grown.length))

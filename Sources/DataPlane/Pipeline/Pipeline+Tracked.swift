@@ -2,102 +2,124 @@
 
 /// The way of nearly every packet: of a tracked connection that goes on as it is.
 ///
-/// Decides nothing that ``Pipeline/forwardToBackend(_:_:_:_:)`` and
-/// ``Pipeline/forwardToClient(_:_:_:_:)`` would decide otherwise; what is not as usual is theirs.
+/// Decides nothing that ``Pipeline/decide(_:_:_:_:)`` would decide otherwise; what is not as usual
+/// is left to it. The tables are used where they lie: a copy of a record would be most of the work.
 extension Pipeline {
     /// Sends a packet on if it is as usual; `false`, with nothing done, when it is not.
     ///
     /// The caller counts the look-up.
     @inline(__always)
-    mutating func forwardTracked(
+    mutating func carry(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) -> Bool {
-        let candidate = batch[index].candidate
-        guard candidate != 0 else { return false }
-        switch batch[index].direction {
-        case .fromClient: return carryToBackend(&batch, index, candidate, snapshot, tick)
-        case .fromBackend: return carryToClient(&batch, index, candidate, snapshot, tick)
-        case .special: return false
+        let entry = unsafe connections.pointer(to: batch[index].candidate)
+        guard unsafe FiveTuple.same(entry.pointee.key, batch[index].flow) else {
+            return carryToClient(&batch, index, snapshot, tick)
         }
-    }
-
-    @inline(__always)
-    private mutating func carryToBackend(
-        _ batch: inout Batch, _ index: Int, _ candidate: UInt32,
-        _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
-    ) -> Bool {
-        let entry = unsafe connections.pointer(to: candidate)
-        let service = Int(batch[index].service)
+        let service = unsafe entry.pointee.service
+        guard unsafe entry.pointee.goesOn(with: batch[index].layout.tcpFlags),
+            !snapshot.judgesPackets || isUnjudged(service, batch[index], snapshot)
+        else { return false }
         let backendID = unsafe entry.pointee.backend
-        guard unsafe FiveTuple.same(entry.pointee.key, batch[index].flow),
-            unsafe entry.pointee.goesOn(with: batch[index].layout.tcpFlags),
-            !snapshot.services.table[service].judgesEveryPacket
+        guard Int(backendID) < snapshot.backends.table.count,
+            unsafe snapshot.backends.table[Int(backendID)].carriedEpoch
+                == UInt32(entry.pointee.backendEpoch)
         else { return false }
-        let backend = snapshot.backend(backendID)
-        guard backend.isResolved, backend.admits != .nothing,
-            unsafe backend.epoch == entry.pointee.backendEpoch,
-            let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
-        else { return false }
-        let bytes = UInt64(batch[index].layout.packetLength)
 
+        let address = batch.address(at: index)
+        let frame = memory.acceptedFrame(at: address, length: batch.length(at: index))
+        let bytes = UInt64(batch[index].layout.packetLength)
         if unsafe entry.pointee.mode == .dsr {
             identification &+= 1
-            let outer = Encapsulation.Outer(
-                destination: backend.address, hash: batch[index].hash,
-                identification: identification)
             guard
-                let grown = try? Encapsulation.encapsulate(
-                    frame, batch[index].layout, outer, on: snapshot.link)
+                let packet = unsafe TunnelHeader.wrap(
+                    frame, batch[index].layout, hash: batch[index].hash,
+                    identification: identification,
+                    in: snapshot.tunnels.table.address(of: Int(backendID)), on: snapshot.link)
             else { return false }
-            send(&batch, index, grown, from: frame, to: backend.mac, snapshot)
+            let overhead = UInt64(truncatingIfNeeded: frame.headroom &- packet.headroom)
+            batch.transmit(index, address: address &- overhead, length: packet.length)
         } else {
-            let flow = batch[index].flow
-            let rewrite = unsafe SNATRewrite(
-                source: snapshot.snat.record(entry.pointee.snatAddress).address,
-                sourcePort: entry.pointee.snatPort, destination: backend.address,
-                destinationPort: backend.port == 0 ? flow.destinationPort : backend.port)
-            guard
-                let packet = rewrite.applyPlain(
-                    to: frame, batch[index].layout,
-                    isUDP: flow.transportNumber == TransportProtocol.udp.rawValue,
-                    on: snapshot.link)
-            else { return false }
-            send(&batch, index, packet, from: frame, to: backend.mac, snapshot)
+            guard let packet = translate(frame, batch[index], entry, snapshot) else {
+                return false
+            }
+            batch.transmit(index, address: address, length: packet.length)
         }
         unsafe entry.pointee.lastSeen = tick.milliseconds
         unsafe entry.pointee.packets &+= 1
+        batch[index].service = service
         batch[index].backend = backendID
-        counters.add(1, bytes, toTrafficOfService: batch[index].service, toBackend: backendID)
+        counters.add(1, to: .packetsIn, ofService: service)
+        counters.add(bytes, to: .bytesIn, ofService: service)
+        counters.add(1, to: .packets, ofBackend: backendID)
+        counters.add(bytes, to: .bytes, ofBackend: backendID)
         return true
     }
 
+    /// Makes a packet from the client one from the SNAT address to the backend, ready to be sent.
     @inline(__always)
-    private mutating func carryToClient(
-        _ batch: inout Batch, _ index: Int, _ candidate: UInt32,
-        _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    private func translate(
+        _ frame: Frame, _ packet: PacketState, _ entry: UnsafeMutablePointer<ConnectionEntry>,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) -> Frame? {
+        let backend = unsafe snapshot.backends.table.address(of: Int(entry.pointee.backend))
+        let port = unsafe backend.pointee.port
+        let rewrite = unsafe SNATRewrite(
+            source: snapshot.snat.record(entry.pointee.snatAddress).address,
+            sourcePort: entry.pointee.snatPort, destination: backend.pointee.address,
+            destinationPort: port == 0 ? packet.flow.destinationPort : port)
+        let isUDP = packet.flow.transportNumber == TransportProtocol.udp.rawValue
+        guard
+            let frame = rewrite.applyPlain(
+                to: frame, packet.layout, isUDP: isUDP, on: snapshot.link)
+        else { return nil }
+        unsafe EthernetHeader(in: frame)?.setAddresses(
+            destination: backend.pointee.mac, source: snapshot.link.mac)
+        return frame
+    }
+
+    /// Whether the service that a packet is for is the connection's, and lets its packets go on
+    /// without looking at each.
+    @inline(never)
+    private func isUnjudged(
+        _ service: UInt16, _ packet: PacketState, _ snapshot: borrowing ForwardingSnapshot
     ) -> Bool {
+        guard snapshot.serviceTable.service(for: packet.flow) == service,
+            let record = snapshot.service(service)
+        else { return false }
+        return !record.judgesEveryPacket
+    }
+
+    /// Sends a backend's packet on if it is as usual; `false`, with nothing done, when it is not.
+    ///
+    /// The caller counts the look-up.
+    @inline(never)
+    private mutating func carryToClient(
+        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) -> Bool {
+        let candidate = batch[index].candidate
         let entry = unsafe connections.pointer(to: candidate)
         let flow = batch[index].flow
-        guard unsafe entry.pointee.state != .free, unsafe entry.pointee.mode == .snat,
-            unsafe entry.pointee.snatPort == flow.destinationPort,
-            FiveTuple.same(replyFlow(of: candidate, snapshot), flow),
+        guard isReply(flow, to: candidate, snapshot),
             unsafe entry.pointee.goesOn(with: batch[index].layout.tcpFlags),
             unsafe entry.pointee.flags & ConnectionEntry.Flag.replied != 0,
             admitsTracked(candidate, snapshot),
             case .resolved(let mac) = snapshot.nextHops.hop(
-                towards: unsafe entry.pointee.key.source),
-            let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
+                towards: unsafe entry.pointee.key.source)
         else { return false }
+        let address = batch.address(at: index)
+        let frame = memory.acceptedFrame(at: address, length: batch.length(at: index))
         let key = unsafe entry.pointee.key
         let rewrite = SNATRewrite(
             source: key.destination, sourcePort: key.destinationPort, destination: key.source,
             destinationPort: key.sourcePort)
+        let isUDP = flow.transportNumber == TransportProtocol.udp.rawValue
         guard
             let packet = rewrite.applyPlain(
-                to: frame, batch[index].layout,
-                isUDP: flow.transportNumber == TransportProtocol.udp.rawValue, on: snapshot.link)
+                to: frame, batch[index].layout, isUDP: isUDP, on: snapshot.link)
         else { return false }
-        send(&batch, index, packet, from: frame, to: mac, snapshot)
+        EthernetHeader(in: packet)?.setAddresses(destination: mac, source: snapshot.link.mac)
+        batch.transmit(index, address: address, length: packet.length)
         unsafe entry.pointee.lastSeen = tick.milliseconds
         unsafe entry.pointee.packets &+= 1
         let service = unsafe entry.pointee.service
@@ -106,17 +128,5 @@ extension Pipeline {
         counters.add(1, to: .packetsOut, ofService: service)
         counters.add(UInt64(batch[index].layout.packetLength), to: .bytesOut, ofService: service)
         return true
-    }
-
-    /// Hands over a rewritten frame, which starts before, at or after the one it was made from.
-    @inline(__always)
-    private func send(
-        _ batch: inout Batch, _ index: Int, _ packet: Frame, from frame: Frame,
-        to mac: MACAddress, _ snapshot: borrowing ForwardingSnapshot
-    ) {
-        EthernetHeader(in: packet)?.setAddresses(destination: mac, source: snapshot.link.mac)
-        let moved = UInt64(bitPattern: Int64(packet.headroom &- frame.headroom))
-        batch.transmit(
-            index, address: batch.address(at: index) &+ moved, length: packet.length)
     }
 }

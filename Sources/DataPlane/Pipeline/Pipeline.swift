@@ -67,51 +67,71 @@ public struct Pipeline: ~Copyable {
     public mutating func process(
         _ batch: inout Batch, with snapshot: borrowing ForwardingSnapshot, at tick: Tick
     ) {
-        for index in 0..<batch.count {
-            memory.prefetch(batch.address(at: index))
-        }
-        for index in 0..<batch.count {
-            classify(&batch, index, snapshot)
-        }
-        for index in 0..<batch.count where batch[index].verdict == .undecided {
-            lookUp(&batch, index, snapshot)
-        }
-        var tracked: UInt64 = 0
-        for index in 0..<batch.count where batch[index].verdict == .undecided {
-            if forwardTracked(&batch, index, snapshot, tick) {
-                tracked &+= 1
+        read(&batch, snapshot)
+        lookUp(&batch, snapshot)
+        forward(&batch, snapshot, tick)
+    }
+
+    // Each pass is a function of its own, so that the compiler has all of it in view at once.
+
+    /// First pass: which flows they are of.
+    ///
+    /// Asks for the buckets of their connections.
+    @inline(never)
+    private mutating func read(_ batch: inout Batch, _ snapshot: borrowing ForwardingSnapshot) {
+        let count = batch.count
+        for index in 0..<count { memory.prefetch(batch.address(at: index)) }
+        for index in 0..<count { read(&batch, index, snapshot) }
+    }
+
+    /// Second pass: which entries they may have, and whose packets they are if none.
+    ///
+    /// Asks for those, or for what new ones need.
+    @inline(never)
+    private mutating func lookUp(_ batch: inout Batch, _ snapshot: borrowing ForwardingSnapshot) {
+        for index in 0..<batch.count where batch[index].direction == .unknown {
+            let candidate = connections.candidate(batch[index].hash)
+            batch[index].candidate = candidate
+            if candidate != 0 {
+                connections.prefetchEntry(candidate)
             } else {
-                forward(&batch, index, snapshot, tick)
+                prepareNew(&batch, index, snapshot)
+            }
+        }
+    }
+
+    /// Third pass: where they go.
+    @inline(never)
+    private mutating func forward(
+        _ batch: inout Batch, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
+    ) {
+        var tracked: UInt64 = 0
+        for index in 0..<batch.count {
+            let direction = batch[index].direction
+            if direction == .unknown, carry(&batch, index, snapshot, tick) {
+                tracked &+= 1
+            } else if direction != .settled {
+                decide(&batch, index, snapshot, tick)
             }
         }
         counters.add(tracked, to: .lookupHits)
     }
 
-    /// First pass: whose packet it is.
-    ///
-    /// Asks for the bucket of its connection.
     @inline(__always)
-    private mutating func classify(
+    private mutating func read(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
     ) {
-        batch[index].verdict = .undecided
-        batch[index].backend = MaglevTable.nobody
         guard
             let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
-        else { return drop(&batch, index, for: .malformed) }
-        if FlowParser.parsePlain(frame, on: snapshot.link, into: &batch[index]) {
-            if let service = snapshot.serviceTable.exactService(for: batch[index].flow) {
-                batch[index].service = service
-                batch[index].direction = .fromClient
-            } else if !attribute(&batch, index, snapshot) {
-                return
-            }
-        } else if !parse(frame, &batch, index, snapshot) || !attribute(&batch, index, snapshot) {
-            return
+        else { return settle(&batch, index, for: .malformed) }
+        batch[index].direction = .unknown
+        batch[index].verdict = .undecided
+        batch[index].backend = MaglevTable.nobody
+        if FlowParser.parsePlain(frame, with: snapshot, into: &batch[index])
+            || parse(frame, &batch, index, snapshot)
+        {
+            connections.prefetchBucket(batch[index].hash)
         }
-        let hash = snapshot.flowHash.hash(batch[index].flow)
-        batch[index].hash = hash
-        connections.prefetchBucket(hash)
     }
 
     /// Notes what any frame is; `false` when it is dropped, or to be handled on its own.
@@ -124,22 +144,40 @@ public struct Pipeline: ~Copyable {
             let parsed = try FlowParser.parse(frame, on: snapshot.link)
             batch[index].flow = parsed.flow
             batch[index].layout = parsed.layout
-            guard parsed.layout.kind != .whole else { return true }
-            batch[index].direction = .special
-            return false
+            guard parsed.layout.kind == .whole else {
+                batch[index].direction = .special
+                return false
+            }
+            batch[index].hash = snapshot.flowHash.hash(parsed.flow)
+            return true
         } catch {
-            drop(&batch, index, for: error)
+            settle(&batch, index, for: error)
             return false
         }
     }
 
+    /// A packet that is of no tracked connection: asks for what one needs that begins.
+    @inline(never)
+    private mutating func prepareNew(
+        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
+    ) {
+        guard attribute(&batch, index, snapshot), batch[index].direction == .fromClient else {
+            return
+        }
+        connections.prefetchFree()
+        snapshot.service(batch[index].service)?.maglev.prefetch(for: batch[index].hash.slotWord)
+    }
+
     /// Notes whether a client or a backend sent a whole packet; `false` when neither did, or when
     /// another worker is to see it.
-    @inline(never)
     private mutating func attribute(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
     ) -> Bool {
         let flow = batch[index].flow
+        guard FlowParser.canBegin(flow) else {
+            settle(&batch, index, for: .badSource)
+            return false
+        }
         if let service = snapshot.serviceTable.service(for: flow) {
             batch[index].service = service
             batch[index].direction = .fromClient
@@ -148,11 +186,12 @@ public struct Pipeline: ~Copyable {
         guard let address = snapshot.snat.find(flow.destination),
             let port = address.index(of: flow.destinationPort)
         else {
-            drop(&batch, index, for: .noService)
+            settle(&batch, index, for: .noService)
             return false
         }
         let owner = address.owner(ofIndex: port)
         guard owner == worker else {
+            batch[index].direction = .settled
             batch.handOff(index, to: owner)
             return false
         }
@@ -160,39 +199,28 @@ public struct Pipeline: ~Copyable {
         return true
     }
 
-    /// Second pass: which entry it may have.
-    ///
-    /// Asks for that, or for what a new one needs.
-    @inline(__always)
-    private func lookUp(
-        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
-    ) {
-        guard batch[index].direction != .special else { return }
-        let hash = batch[index].hash
-        let candidate = connections.candidate(hash)
-        batch[index].candidate = candidate
-        if candidate != 0 {
-            connections.prefetchEntry(candidate)
-        } else if batch[index].direction == .fromClient {
-            connections.prefetchFree()
-            snapshot.service(batch[index].service)?.maglev.prefetch(for: hash.slotWord)
-        }
-    }
-
-    /// Third pass, of a packet about which something is to be decided.
+    /// A packet about which something is to be decided.
     @inline(never)
-    private mutating func forward(
+    private mutating func decide(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) {
+        if batch[index].direction == .unknown, !attribute(&batch, index, snapshot) { return }
         do throws(DropReason) {
             switch batch[index].direction {
             case .fromClient: try forwardToBackend(&batch, index, snapshot, tick)
             case .fromBackend: try forwardToClient(&batch, index, snapshot, tick)
             case .special: try handleSpecial(&batch, index, snapshot, tick)
+            case .unknown, .settled: break
             }
         } catch {
             refuse(&batch, index, for: error, snapshot, tick)
         }
+    }
+
+    /// Drops a frame before the passes that follow see it.
+    private mutating func settle(_ batch: inout Batch, _ index: Int, for reason: DropReason) {
+        batch[index].direction = .settled
+        drop(&batch, index, for: reason)
     }
 
     /// Drops a frame, or puts in its place what its sender is to be told.

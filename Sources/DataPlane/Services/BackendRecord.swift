@@ -18,6 +18,9 @@ struct BackendRecord: BitwiseCopyable {
     /// Of its next hop.
     var mac: MACAddress
 
+    /// ``epoch`` of connections that it carries as they are; none of them has one above 65535.
+    var carriedEpoch: UInt32
+
     static let none = BackendRecord(
         address: FiveTuple.zero.source, nextHop: noNextHop, port: 0, epoch: 0,
         portSpace: noPortSpace, admits: .nothing, mac: nil)
@@ -34,6 +37,7 @@ struct BackendRecord: BitwiseCopyable {
         self.admits = admits
         isResolved = mac != nil
         self.mac = mac ?? .zero
+        carriedEpoch = admits != .nothing && mac != nil ? UInt32(epoch) : .max
     }
 
     init(_ backend: ForwardingPlan.Backend, _ nextHops: [ForwardingPlan.NextHop]) {

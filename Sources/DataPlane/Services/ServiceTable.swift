@@ -11,7 +11,7 @@ struct ServiceRecord: BitwiseCopyable {
     /// Whether only some clients are served.
     var hasSourceRanges: Bool
     /// Whether a packet of a tracked connection may still be refused, or go elsewhere.
-    var judgesEveryPacket: Bool { hasSourceRanges || affinity == .quicConnectionID }
+    var judgesEveryPacket: Bool
     /// Range of its SNAT addresses in ``SNATTable/choices``.
     var firstSNATAddress: UInt16
     var snatAddressCount: UInt16

@@ -13,6 +13,8 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
     let serviceTable: ServiceTable
     let services: OwnedTable<ServiceRecord>
     let backends: OwnedTable<BackendRecord>
+    /// By the number of the backend.
+    let tunnels: OwnedTable<TunnelHeader>
     let snat: SNATTable
     let snatSources: EndpointSet
     /// Their addresses.
@@ -24,6 +26,8 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
     let nextHops: NextHopTable
     /// Backends by the number that QUIC connection IDs name; the scope is the service's.
     let quicServers: PrefixTable
+    /// Whether any service looks at every packet of its connections.
+    let judgesPackets: Bool
     let forwardsStatelessly: Bool
     let tracksFragments: Bool
     let newPerSource: UInt32?
@@ -49,6 +53,9 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
             })
         nextHops = NextHopTable(plan)
         quicServers = PrefixTable(Self.quicServers(plan))
+        judgesPackets = plan.services.contains {
+            !$0.sourceRanges.isEmpty || $0.affinity == .quicConnectionID
+        }
         forwardsStatelessly = plan.forwardsStatelessly
         tracksFragments = plan.tracksFragments
         newPerSource = plan.newPerSource
@@ -59,7 +66,8 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
         let empty = MaglevTable(members: [], size: 251, key: plan.hashKey)
         let none = ServiceRecord(
             maglev: empty.slots, timeouts: .init(), id: 0, mode: .dsr, affinity: .fiveTuple,
-            onNoBackend: .drop, hasSourceRanges: false, firstSNATAddress: 0, snatAddressCount: 0,
+            onNoBackend: .drop, hasSourceRanges: false, judgesEveryPacket: false,
+            firstSNATAddress: 0, snatAddressCount: 0,
             exists: false)
         services = OwnedTable(
             repeating: none, count: (plan.services.map { Int($0.id) }.max() ?? -1) + 1)
@@ -69,6 +77,8 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
                 maglev: service.maglev.slots, timeouts: service.timeouts, id: service.id,
                 mode: service.mode, affinity: service.affinity, onNoBackend: service.onNoBackend,
                 hasSourceRanges: !service.sourceRanges.isEmpty,
+                judgesEveryPacket: !service.sourceRanges.isEmpty
+                    || service.affinity == .quicConnectionID,
                 firstSNATAddress: UInt16(firstSNATAddress),
                 snatAddressCount: UInt16(service.snatAddresses.count), exists: true)
             firstSNATAddress += service.snatAddresses.count
@@ -76,7 +86,12 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
 
         backends = OwnedTable(
             repeating: .none, count: (plan.backends.map { Int($0.id) }.max() ?? -1) + 1)
+        tunnels = OwnedTable(repeating: .none, count: backends.table.count)
         for backend in plan.backends {
+            if let mac = backend.nextHop.flatMap({ plan.nextHops[$0].mac }) {
+                tunnels.table[Int(backend.id)] = TunnelHeader(
+                    to: backend.address, at: mac, on: link)
+            }
             backends.table[Int(backend.id)] = BackendRecord(backend, plan.nextHops)
         }
     }
