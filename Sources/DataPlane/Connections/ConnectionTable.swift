@@ -76,10 +76,10 @@ struct ConnectionTable: ~Copyable {
         nonmutating unsafeMutableAddress { unsafe entries.mutableAddress(of: Int(index)) }
     }
 
-    /// Where the entry at a reference lies, for a caller that reads and writes much of it.
+    /// Where the entry at a reference of a bucket lies, for a caller that uses much of it.
     @inline(__always)
     func pointer(to index: UInt32) -> UnsafeMutablePointer<ConnectionEntry> {
-        unsafe entries.mutableAddress(of: Int(index))
+        unsafe entries.mutableAddress(ofValid: Int(index))
     }
 
     // MARK: Look-up
@@ -222,7 +222,7 @@ struct ConnectionTable: ~Copyable {
     // The lower half of the hash: the Maglev slot is chosen by the upper one.
     @inline(__always)
     private static func firstWord(_ hash: UInt64) -> Int {
-        Int(truncatingIfNeeded: hash & 0xffff_ffff) &* wordsPerBucket
+        Int(truncatingIfNeeded: hash) &* wordsPerBucket
     }
 
     @inline(__always)

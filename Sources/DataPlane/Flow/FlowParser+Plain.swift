@@ -14,7 +14,12 @@ extension FlowParser {
         _ frame: Frame, with snapshot: borrowing ForwardingSnapshot,
         into packet: inout PacketState
     ) -> Bool {
-        guard let type = LinkHeader.type(of: frame, on: snapshot.link) else { return false }
+        let offset = snapshot.link.headerLength
+        // Of a tagged frame, the tag is looked at as well.
+        guard let link = frame.bytes(at: offset &- 2, count: 2),
+            snapshot.link.vlan == 0 || LinkHeader.type(of: frame, on: snapshot.link) != nil
+        else { return false }
+        let type: UInt16 = link.load(0)
         if type == EthernetHeader.EtherType.ipv4 {
             return parsePlainIPv4(frame, with: snapshot, into: &packet)
         }
@@ -67,7 +72,8 @@ extension FlowParser {
         packet.layout = FrameLayout(
             transportOffset: UInt16(truncatingIfNeeded: offset &+ IPv4Header.byteCount),
             packetLength: length, fragment: UInt16(truncatingIfNeeded: first),
-            tcpFlags: flags, typeOfService: UInt8(truncatingIfNeeded: first >> 48))
+            typeOfService: UInt8(truncatingIfNeeded: first >> 48), tcpFlags: flags)
+        packet.isRead()
         return true
     }
 
@@ -107,8 +113,9 @@ extension FlowParser {
         packet.layout = FrameLayout(
             transportOffset: UInt16(truncatingIfNeeded: offset &+ IPv6Header.byteCount),
             packetLength: UInt16(truncatingIfNeeded: length),
-            fragment: IPv4Header.Fragment.dontFragment, tcpFlags: flags,
-            typeOfService: UInt8(truncatingIfNeeded: first >> 52), isIPv6: true)
+            fragment: IPv4Header.Fragment.dontFragment,
+            typeOfService: UInt8(truncatingIfNeeded: first >> 52), tcpFlags: flags, isIPv6: true)
+        packet.isRead()
         return true
     }
 

@@ -17,6 +17,8 @@ struct TunnelHeader: BitwiseCopyable {
     private var words: Words = (0, 0, 0, 0, 0, 0, 0, 0)
     /// The sum of the words of an IPv4 header that stay the same, not folded.
     private var fixedSum: UInt32 = 0
+    /// Of an IPv4 header time to live and protocol, of an IPv6 one next header and hop limit.
+    private var lifeWord: UInt32 = 0
     /// Bytes of the outer header; 0 when packets cannot be sent as it says.
     private(set) var overhead: UInt8 = 0
 
@@ -42,20 +44,24 @@ struct TunnelHeader: BitwiseCopyable {
             EthernetHeader(in: header)?.setAddresses(destination: mac, source: link.mac)
             self.overhead = UInt8(overhead)
         }
-        let time = UInt32(link.outerTimeToLive) << 8 | UInt32(Encapsulation.ipv4InIP)
+        let time = UInt32(link.outerTimeToLive)
+        let transport = UInt32(Encapsulation.ipv4InIP)
+        lifeWord = backend.isIPv4 ? time << 24 | transport << 16 : transport << 8 | time
         fixedSum =
-            0x4500 &+ UInt32(IPv4Header.Fragment.dontFragment) &+ time &+ (link.outerIPv4 >> 16)
+            0x4500 &+ UInt32(IPv4Header.Fragment.dontFragment) &+ (time << 8 | transport)
+            &+ (link.outerIPv4 >> 16)
             &+ (link.outerIPv4 & 0xffff)
             &+ (backend.lowWord >> 16) &+ (backend.lowWord & 0xffff)
     }
 
-    /// Puts the headers in front of a packet, all but for its padding.
+    /// Puts the headers in front of a packet that ``FlowParser`` has accepted, and leaves padding
+    /// behind it out.
     ///
     /// - Returns: The frame, ready to be sent; `nil`, with nothing written, when that is not to be
     ///   done this way: it is over the MTU, or the chunk has no room in front.
     @inline(__always)
     static func wrap(
-        _ frame: Frame, _ layout: FrameLayout, hash: UInt64, identification: UInt16,
+        _ frame: Frame, _ layout: FrameLayout, hash: UInt64, identification: inout UInt16,
         in header: UnsafePointer<TunnelHeader>, on link: borrowing LinkRecord
     ) -> Frame? {
         let overhead = unsafe Int(header.pointee.overhead)
@@ -65,21 +71,16 @@ struct TunnelHeader: BitwiseCopyable {
         else { return nil }
         let typeOfService = UInt32(
             layout.typeOfService & link.typeOfServiceMask | link.typeOfServiceBits)
-        let packet = frame.cut(to: link.headerLength &+ packetLength)
+        let more: UInt32 =
+            layout.isIPv6 ? UInt32(Encapsulation.ipv6InIP - Encapsulation.ipv4InIP) : 0
         if overhead == IPv4Header.byteCount {
-            let bytes = unsafe packet.filled(
+            let bytes = unsafe frame.filled(
                 before: link.headerLength, with: header, count: ipv4ByteCount)
             let length = UInt32(truncatingIfNeeded: packetLength &+ overhead)
             bytes.store(0x4500_0000 | typeOfService << 16 | length, at: ipv4ByteCount - 20)
-            var sum = unsafe header.pointee.fixedSum &+ typeOfService &+ length
-            // As it is in the template: a whole packet of IPv4 that is not to be cut up.
-            var third = UInt32(link.outerTimeToLive) << 24 | UInt32(Encapsulation.ipv4InIP) << 16
-            if layout.isIPv6 {
-                let more = UInt32(Encapsulation.ipv6InIP - Encapsulation.ipv4InIP)
-                sum &+= more
-                third &+= more << 16
-            }
+            var sum = unsafe header.pointee.fixedSum &+ typeOfService &+ length &+ more
             if layout.fragment & IPv4Header.Fragment.dontFragment == 0 {
+                identification &+= 1
                 sum &+= UInt32(identification) &- UInt32(IPv4Header.Fragment.dontFragment)
                 bytes.store(UInt32(identification) << 16, at: ipv4ByteCount - 16)
             }
@@ -88,24 +89,23 @@ struct TunnelHeader: BitwiseCopyable {
                 sum &+= (hashed >> 16) &+ (hashed & 0xffff)
                 bytes.store(link.outerIPv4 | hashed, at: ipv4ByteCount - 8)
             }
+            var third = unsafe header.pointee.lifeWord &+ more << 16
             third |= UInt32(InternetChecksum(ofSum: sum).value)
             bytes.store(third, at: ipv4ByteCount - 12)
         } else {
-            let bytes = unsafe packet.filled(
+            let bytes = unsafe frame.filled(
                 before: link.headerLength, with: header, count: byteCount)
             let label = UInt32(truncatingIfNeeded: hash >> 40) & 0xf_ffff
-            let first = 6 << 28 | typeOfService << 20 | label
-            let transport = UInt32(
-                layout.isIPv6 ? Encapsulation.ipv6InIP : Encapsulation.ipv4InIP)
-            let second =
-                UInt32(layout.packetLength) << 16 | transport << 8 | UInt32(link.outerTimeToLive)
-            bytes.store(UInt64(first) << 32 | UInt64(second), at: byteCount - 40)
+            bytes.store(6 << 28 | typeOfService << 20 | label, at: byteCount - 40)
+            let second = unsafe UInt32(layout.packetLength) << 16 | header.pointee.lifeWord
+            bytes.store(second &+ more << 8, at: byteCount - 36)
             if link.outerIPv6HashMask != 0 {
                 bytes.store(
                     link.outerIPv6.low | hash & link.outerIPv6HashMask, at: byteCount - 24)
             }
         }
-        return packet.grown(by: overhead)
+        return frame.moved(
+            by: 0 &- overhead, length: link.headerLength &+ packetLength &+ overhead)
     }
 }
 

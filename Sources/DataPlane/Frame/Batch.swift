@@ -221,12 +221,20 @@ struct PacketState: BitwiseCopyable {
     var flow = FiveTuple.zero
     var hash: UInt64 = 0
     var layout = FrameLayout()
-    var direction = Direction.unknown
-    var verdict = Verdict.undecided
     /// Number of the backend it goes to or comes from, once that is known.
     var backend = MaglevTable.nobody
+    var direction = Direction.unknown
+    var verdict = Verdict.undecided
     /// Number of the service; of a reply, not known before its connection is.
     var service: UInt16 = 0
     /// The entry that may be its connection's; 0 when there is none.
     var candidate: UInt32 = 0
+
+    /// Forgets what was decided about another packet.
+    @inline(__always)
+    mutating func isRead() {
+        backend = MaglevTable.nobody
+        direction = .unknown
+        verdict = .undecided
+    }
 }

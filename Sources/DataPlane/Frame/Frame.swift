@@ -51,6 +51,13 @@ struct Frame {
         return unsafe Frame(start: start, length: length, headroom: headroom)
     }
 
+    /// A frame of other bounds, which its maker has checked.
+    @inline(__always)
+    func moved(by offset: Int, length: Int) -> Frame {
+        assert(headroom + offset >= 0)
+        return unsafe Frame(start: start + offset, length: length, headroom: headroom &+ offset)
+    }
+
     /// The same packet without its first `count` bytes; `nil` when it has fewer.
     @inline(__always)
     func dropping(first count: Int) -> Frame? {

@@ -14,6 +14,8 @@ struct FrameLayout: BitwiseCopyable {
         case icmp
     }
 
+    // What differs from packet to packet comes first; the rest is written at once.
+
     /// Offset of the transport header from the start of the frame, in bytes; of a later fragment,
     /// of its data.
     var transportOffset: UInt16 = 0
@@ -21,11 +23,11 @@ struct FrameLayout: BitwiseCopyable {
     var packetLength: UInt16 = 0
     /// IPv4 flags, see ``IPv4Header/Fragment``; of IPv6 always "don't fragment".
     var fragment: UInt16 = 0
-    /// Offset of the fragment header of IPv6; 0 when there is none.
-    var fragmentHeaderOffset: UInt16 = 0
+    var typeOfService: UInt8 = 0
     /// Control bits of a TCP segment; empty for UDP.
     var tcpFlags = TCPFlags(rawValue: 0)
-    var typeOfService: UInt8 = 0
+    /// Offset of the fragment header of IPv6; 0 when there is none.
+    var fragmentHeaderOffset: UInt16 = 0
     var kind = Kind.whole
     var isIPv6 = false
 

@@ -59,6 +59,13 @@ struct FixedTable<Element: BitwiseCopyable>: @unchecked Sendable {
         return unsafe base + index
     }
 
+    /// ``mutableAddress(of:)`` for an index that is in range by construction.
+    @inline(__always)
+    func mutableAddress(ofValid index: Int) -> UnsafeMutablePointer<Element> {
+        assert(UInt(bitPattern: index) < UInt(bitPattern: count))
+        return unsafe base + index
+    }
+
     /// ``mutableAddress(of:)``, for reading.
     @inline(__always)
     func address(of index: Int) -> UnsafePointer<Element> {

@@ -30,12 +30,12 @@ extension Pipeline {
         let frame = memory.acceptedFrame(at: address, length: batch.length(at: index))
         let bytes = UInt64(batch[index].layout.packetLength)
         if unsafe entry.pointee.mode == .dsr {
-            identification &+= 1
             guard
                 let packet = unsafe TunnelHeader.wrap(
                     frame, batch[index].layout, hash: batch[index].hash,
-                    identification: identification,
-                    in: snapshot.tunnels.table.address(of: Int(backendID)), on: snapshot.link)
+                    identification: &identification,
+                    in: snapshot.tunnels.table.mutableAddress(ofValid: Int(backendID)),
+                    on: snapshot.link)
             else { return false }
             let overhead = UInt64(truncatingIfNeeded: frame.headroom &- packet.headroom)
             batch.transmit(index, address: address &- overhead, length: packet.length)

@@ -124,9 +124,6 @@ public struct Pipeline: ~Copyable {
         guard
             let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
         else { return settle(&batch, index, for: .malformed) }
-        batch[index].direction = .unknown
-        batch[index].verdict = .undecided
-        batch[index].backend = MaglevTable.nobody
         if FlowParser.parsePlain(frame, with: snapshot, into: &batch[index])
             || parse(frame, &batch, index, snapshot)
         {
@@ -140,6 +137,7 @@ public struct Pipeline: ~Copyable {
         _ frame: Frame, _ batch: inout Batch, _ index: Int,
         _ snapshot: borrowing ForwardingSnapshot
     ) -> Bool {
+        batch[index].isRead()
         do throws(DropReason) {
             let parsed = try FlowParser.parse(frame, on: snapshot.link)
             batch[index].flow = parsed.flow
@@ -219,6 +217,7 @@ public struct Pipeline: ~Copyable {
 
     /// Drops a frame before the passes that follow see it.
     private mutating func settle(_ batch: inout Batch, _ index: Int, for reason: DropReason) {
+        batch[index].isRead()
         batch[index].direction = .settled
         drop(&batch, index, for: reason)
     }
