@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CXDP
 
 /// The connections of one worker: buckets of tagged references, and a slab of entries.
 ///
@@ -97,18 +98,48 @@ struct ConnectionTable: ~Copyable {
         unsafe entries.prefetch(Int(next != 0 ? next : header.pointee.untouched))
     }
 
-    /// The first entry whose tag fits the hash, to be prefetched; 0 when none does.
-    @inline(__always)
-    func candidate(_ hash: UInt64) -> UInt32 {
-        let first = Self.firstWord(hash)
-        let tag = Self.tag(hash)
-        for position in 0..<Self.slotsPerBucket {
-            let word = words[first &+ position]
-            if word & ~Self.entryMask == tag && word != 0 { return word & Self.entryMask }
-            if word == 0 { break }
+    /// The buckets by themselves, to be searched in a loop.
+    var buckets: Buckets { Buckets(words: words) }
+
+    /// The buckets of a table, as long as it lives.
+    struct Buckets {
+        fileprivate let words: PowerOfTwoTable<UInt32>
+
+        /// The first entry whose tag fits the hash, to be prefetched; 0 when none does.
+        @inline(__always)
+        func candidate(_ hash: UInt64) -> UInt32 {
+            let bucket = unsafe words.address(of: firstWord(hash))
+            let matches = unsafe xdplb_tag_matches(bucket, tag(hash))
+            if matches != 0 {
+                let found = unsafe bucket[matches.trailingZeroBitCount >> 1] & entryMask
+                // What is empty has a tag of 0, too.
+                if found != 0 { return found }
+            }
+            // There are no gaps: with the last one of the half, all behind it are empty.
+            if unsafe bucket[7] | bucket[spillWord] == 0 { return 0 }
+            return rareCandidate(hash)
         }
-        guard words[first &+ Self.spillWord] != 0 else { return 0 }
-        return find(inBucketAt: Self.spillWordIndex(hash, bucketMask), tag) { _ in true }
+
+        /// The same in the second half of the bucket, and in the second bucket.
+        @inline(never)
+        private func rareCandidate(_ hash: UInt64) -> UInt32 {
+            let first = firstWord(hash)
+            let found = candidate(from: 8, inBucketAt: first, tag(hash))
+            if found != 0 || words[first &+ spillWord] == 0 { return found }
+            let second = spillWordIndex(hash, words.count / wordsPerBucket - 1)
+            return candidate(from: 0, inBucketAt: second, tag(hash))
+        }
+
+        private func candidate(
+            from start: Int, inBucketAt first: Int, _ tag: UInt32
+        ) -> UInt32 {
+            for position in start..<slotsPerBucket {
+                let word = words[first &+ position]
+                if word == 0 { return 0 }
+                if word & ~entryMask == tag { return word & entryMask }
+            }
+            return 0
+        }
     }
 
     /// The entry that has the tag of the hash and satisfies `isWanted`; 0 when none does.
@@ -247,7 +278,7 @@ struct TableHeader: BitwiseCopyable {
     static let byteCount = 64
     /// "XDPLBCT" and a layout version.
     private static let magic: UInt64 = 0x5844_504c_4243_5400
-    private static let layoutVersion: UInt64 = 1
+    private static let layoutVersion: UInt64 = 2
 
     var magicAndVersion: UInt64
     var entryByteCount: UInt32

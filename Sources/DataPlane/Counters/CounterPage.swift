@@ -11,7 +11,7 @@ public struct CounterPage: @unchecked Sendable {
     /// Services that have counters.
     public static let serviceCapacity = 4096
     /// Backends that have counters.
-    public static let backendCapacity = 65_535
+    public static let backendCapacity = 65_536
 
     private static let serviceStride = 8
     private static let backendStride = 4

@@ -20,16 +20,9 @@ struct FlowHash: BitwiseCopyable, Sendable {
 
     @inline(__always)
     func hash(_ flow: FiveTuple) -> UInt64 {
-        if flow.destination.isIPv4 {
-            return hash(flow.source.lowWord, flow.destination.lowWord, flow.tail)
-        }
-        return hash(addresses: Self.folded(flow, secrets.4, secrets.5), flow.tail)
-    }
-
-    /// The hash of a tuple of IPv4: addresses, and the tuple's ``FiveTuple/tail``.
-    @inline(__always)
-    func hash(_ source: UInt32, _ destination: UInt32, _ tail: UInt64) -> UInt64 {
-        hash(addresses: UInt64(source) << 32 | UInt64(destination), tail)
+        let addresses =
+            flow.isIPv4 ? flow.ipv4Addresses : Self.folded(flow, secrets.4, secrets.5)
+        return hash(addresses: addresses, flow.tail)
     }
 
     @inline(__always)

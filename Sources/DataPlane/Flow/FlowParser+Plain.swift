@@ -14,9 +14,8 @@ extension FlowParser {
         _ frame: Frame, with snapshot: borrowing ForwardingSnapshot,
         into packet: inout PacketState
     ) -> Bool {
-        let offset = snapshot.link.headerLength
         // Of a tagged frame, the tag is looked at as well.
-        guard let link = frame.bytes(at: offset &- 2, count: 2),
+        guard let link = frame.bytes(at: snapshot.link.typeOffset, count: 2),
             snapshot.link.vlan == 0 || LinkHeader.type(of: frame, on: snapshot.link) != nil
         else { return false }
         let type: UInt16 = link.load(0)
@@ -47,8 +46,6 @@ extension FlowParser {
         let second: UInt64 = ip.load(8)
         let third: UInt64 = ip.load(16)
         let length = UInt16(truncatingIfNeeded: first >> 32)
-        let source = UInt32(truncatingIfNeeded: second)
-        let destination = UInt32(truncatingIfNeeded: third >> 32)
         // A sum of 16-bit words is all ones, or 0 modulo 65535, and so is that of 32-bit words.
         let sum =
             (first >> 32) &+ (first & 0xffff_ffff) &+ (second >> 32) &+ (second & 0xffff_ffff)
@@ -64,11 +61,10 @@ extension FlowParser {
                 count: length &- UInt16(IPv4Header.byteCount))
         else { return false }
         let flow = FiveTuple(
-            source: IPAddress(IPv4Address(source)),
-            destination: IPAddress(IPv4Address(destination)),
-            ports: UInt32(truncatingIfNeeded: third), transport: transport)
+            UInt32(truncatingIfNeeded: second), UInt32(truncatingIfNeeded: third >> 32),
+            UInt32(truncatingIfNeeded: third), transport)
         packet.flow = flow
-        packet.hash = snapshot.flowHash.hash(source, destination, flow.tail)
+        packet.hash = snapshot.flowHash.hash(flow)
         packet.layout = FrameLayout(
             transportOffset: UInt16(truncatingIfNeeded: offset &+ IPv4Header.byteCount),
             packetLength: length, fragment: UInt16(truncatingIfNeeded: first),
@@ -106,8 +102,7 @@ extension FlowParser {
             let flags = plainTransportFlags(
                 transport, of: frame, at: offset &+ IPv6Header.byteCount, count: count)
         else { return false }
-        let flow = FiveTuple(
-            source: source, destination: destination, ports: ip.load(40), transport: transport)
+        let flow = FiveTuple(wide: source, destination, ip.load(40), transport)
         packet.flow = flow
         packet.hash = snapshot.flowHash.hash(flow)
         packet.layout = FrameLayout(

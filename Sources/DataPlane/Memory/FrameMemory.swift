@@ -40,9 +40,18 @@ public struct FrameMemory: @unchecked Sendable {
             headroom: Int(truncatingIfNeeded: address & chunkMask))
     }
 
+    /// Asks for the first line of a frame.
     @inline(__always)
     func prefetch(_ address: UInt64) {
         unsafe DataPlane.prefetch(base + Int(truncatingIfNeeded: address))
+    }
+
+    /// Asks for the first line of a frame, and for the one before it, where an outer header goes.
+    @inline(__always)
+    func prefetchForWriting(_ address: UInt64) {
+        let start = unsafe base + Int(truncatingIfNeeded: address)
+        unsafe DataPlane.prefetch(start)
+        unsafe DataPlane.prefetch(start - 20)
     }
 
     /// The bytes from `address` to the end of its chunk, for copying a whole frame in or out;

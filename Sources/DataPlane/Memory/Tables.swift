@@ -24,6 +24,12 @@ struct PowerOfTwoTable<Element: BitwiseCopyable>: @unchecked Sendable {
         nonmutating unsafeMutableAddress { unsafe base + (index & mask) }
     }
 
+    /// Where the element at `index` modulo `count` lies.
+    @inline(__always)
+    func address(of index: Int) -> UnsafePointer<Element> {
+        unsafe UnsafePointer(base + (index & mask))
+    }
+
     @inline(__always)
     func prefetch(_ index: Int) { unsafe DataPlane.prefetch(base + (index & mask)) }
 }

@@ -18,7 +18,7 @@ extension Pipeline {
         }
         let service = unsafe entry.pointee.service
         guard unsafe entry.pointee.goesOn(with: batch[index].layout.tcpFlags),
-            !snapshot.judgesPackets || isUnjudged(service, batch[index], snapshot)
+            !snapshot.judgesPackets || isUnjudged(service, batch, index, snapshot)
         else { return false }
         let backendID = unsafe entry.pointee.backend
         guard Int(backendID) < snapshot.backends.table.count,
@@ -82,9 +82,10 @@ extension Pipeline {
     /// without looking at each.
     @inline(never)
     private func isUnjudged(
-        _ service: UInt16, _ packet: PacketState, _ snapshot: borrowing ForwardingSnapshot
+        _ service: UInt16, _ batch: borrowing Batch, _ index: Int,
+        _ snapshot: borrowing ForwardingSnapshot
     ) -> Bool {
-        guard snapshot.serviceTable.service(for: packet.flow) == service,
+        guard snapshot.serviceTable.service(for: batch[index].flow) == service,
             let record = snapshot.service(service)
         else { return false }
         return !record.judgesEveryPacket

@@ -72,6 +72,9 @@ public struct Pipeline: ~Copyable {
         forward(&batch, snapshot, tick)
     }
 
+    /// How many frames ahead memory of frames is asked for.
+    private static let lookahead = 4
+
     // Each pass is a function of its own, so that the compiler has all of it in view at once.
 
     /// First pass: which flows they are of.
@@ -80,8 +83,15 @@ public struct Pipeline: ~Copyable {
     @inline(never)
     private mutating func read(_ batch: inout Batch, _ snapshot: borrowing ForwardingSnapshot) {
         let count = batch.count
-        for index in 0..<count { memory.prefetch(batch.address(at: index)) }
-        for index in 0..<count { read(&batch, index, snapshot) }
+        for index in 0..<min(count, Self.lookahead) {
+            memory.prefetch(batch.address(at: index))
+        }
+        for index in 0..<count {
+            // Not all of them at once: frames lie so that few of them fit into the first cache.
+            let ahead = index &+ Self.lookahead
+            if ahead < count { memory.prefetch(batch.address(at: ahead)) }
+            read(&batch, index, snapshot)
+        }
     }
 
     /// Second pass: which entries they may have, and whose packets they are if none.
@@ -89,8 +99,9 @@ public struct Pipeline: ~Copyable {
     /// Asks for those, or for what new ones need.
     @inline(never)
     private mutating func lookUp(_ batch: inout Batch, _ snapshot: borrowing ForwardingSnapshot) {
+        let buckets = connections.buckets
         for index in 0..<batch.count where batch[index].direction == .unknown {
-            let candidate = connections.candidate(batch[index].hash)
+            let candidate = buckets.candidate(batch[index].hash)
             batch[index].candidate = candidate
             if candidate != 0 {
                 connections.prefetchEntry(candidate)
@@ -106,13 +117,19 @@ public struct Pipeline: ~Copyable {
         _ batch: inout Batch, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) {
         var tracked: UInt64 = 0
-        for index in 0..<batch.count {
-            let direction = batch[index].direction
-            if direction == .unknown, carry(&batch, index, snapshot, tick) {
-                tracked &+= 1
-            } else if direction != .settled {
-                decide(&batch, index, snapshot, tick)
+        let count = batch.count
+        for index in 0..<count {
+            let ahead = index &+ Self.lookahead
+            if ahead < count { memory.prefetchForWriting(batch.address(at: ahead)) }
+            if batch[index].direction == .unknown {
+                if carry(&batch, index, snapshot, tick) {
+                    tracked &+= 1
+                    continue
+                }
+            } else if batch[index].direction == .settled {
+                continue
             }
+            decide(&batch, index, snapshot, tick)
         }
         counters.add(tracked, to: .lookupHits)
     }

@@ -5,8 +5,8 @@ struct LinkRecord: BitwiseCopyable {
     var mac: MACAddress
     /// Largest IP packet in bytes.
     var mtu: Int
-    /// ``headerLength`` in a byte, of which the compiler knows that it is not negative.
-    private var headerByteCount: UInt8
+    // In a byte, of which the compiler knows that it is not negative.
+    private var typeByteOffset: UInt8
     /// The tag control information that is written; 0 when frames carry none.
     var vlan: UInt16
     /// The interface's own addresses; zero when there is none.
@@ -31,7 +31,8 @@ struct LinkRecord: BitwiseCopyable {
         mac = plan.link.mac
         mtu = plan.link.mtu
         vlan = plan.link.vlan ?? 0
-        headerByteCount = UInt8(EthernetHeader.byteCount + (vlan == 0 ? 0 : VLANTag.byteCount))
+        typeByteOffset = UInt8(
+            EthernetHeader.byteCount - 2 + (vlan == 0 ? 0 : VLANTag.byteCount))
         ipv4 = plan.link.ipv4 ?? none
         ipv6 = plan.link.ipv6 ?? none
         let encapsulation = plan.encapsulation
@@ -54,7 +55,11 @@ struct LinkRecord: BitwiseCopyable {
 
     /// Bytes in front of the IP header: 14, or 18 with a VLAN tag.
     @inline(__always)
-    var headerLength: Int { Int(headerByteCount) }
+    var headerLength: Int { Int(typeByteOffset) &+ 2 }
+
+    /// Bytes in front of the type of what follows the link's header.
+    @inline(__always)
+    var typeOffset: Int { Int(typeByteOffset) }
 
     private static func hostMask<T: FixedWidthInteger & UnsignedInteger>(
         _ bits: Int, of type: T.Type

@@ -21,7 +21,7 @@ final class BenchWorker {
 
     /// Chunks that are written one after the other and then processed.
     private static let chunkCount = 4096
-    private static let chunkSize = 4096
+    private static let chunkSize = 2048
     /// Where the kernel puts a frame in its chunk.
     private static let headroom = 256
 
