@@ -86,6 +86,13 @@ struct SNATTable: ~Copyable {
         Int(id) < records.table.count ? records.table[Int(id)] : .none
     }
 
+    /// The address of that number; zero when there is none.
+    @inline(__always)
+    func address(_ id: UInt16) -> IPAddress {
+        Int(id) < records.table.count
+            ? records.table[Int(id)].address : IPAddress(high: 0, low: 0)
+    }
+
     /// Numbers of the services' addresses.
     var choices: FixedTable<UInt16> { owned.table }
 

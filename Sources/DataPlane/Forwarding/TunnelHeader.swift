@@ -1,57 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// The link's header and the outer IP header of packets to one backend, ready but for what differs
-/// from packet to packet.
+/// from packet to packet: one cache line.
 ///
-/// 64 bytes that end where the inner packet begins: copied as they are, with junk in front of the
-/// frame where it is shorter. Made by ``Encapsulation``, so that both write the same.
+/// The headers end where the line ends, and are copied from a fixed place in it, with junk in front
+/// of the frame where they are shorter. Made by ``Encapsulation``, so that both write the same.
 struct TunnelHeader: BitwiseCopyable {
-    private typealias Words = (
-        UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64
-    )
+    private typealias Words = (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
 
-    static let byteCount = 64
-    /// Of these, what holds a link's header and an IPv4 one.
+    private static let byteCount = 64
+    /// Of its last bytes, those copied for IPv4 and for IPv6.
     private static let ipv4ByteCount = 40
+    private static let ipv6ByteCount = 56
 
-    private var words: Words = (0, 0, 0, 0, 0, 0, 0, 0)
-    /// The sum of the words of an IPv4 header that stay the same, not folded.
-    private var fixedSum: UInt32 = 0
-    /// Of an IPv4 header time to live and protocol, of an IPv6 one next header and hop limit.
-    private var lifeWord: UInt32 = 0
-    /// Bytes of the outer header; 0 when packets cannot be sent as it says.
-    private(set) var overhead: UInt8 = 0
+    /// ``BackendRecord/carriedEpoch``, or that of nobody when this way is not for the backend.
+    private(set) var carriedEpoch: UInt32
+    /// Bytes of the outer header.
+    private var overhead: UInt32
+    /// The headers; before an IPv4 one, the sum of the words that stay the same, not folded, in the
+    /// upper half, and its third word without the checksum in the lower.
+    private var words: Words
 
-    /// Nothing can be sent.
+    /// Nothing is sent this way.
     static let none = TunnelHeader()
 
-    private init() {}
+    private init() {
+        carriedEpoch = .max
+        overhead = 0
+        words = (0, 0, 0, 0, 0, 0, 0)
+    }
 
-    /// The header towards a backend.
-    init(to backend: IPAddress, at mac: MACAddress, on link: LinkRecord) {
-        let overhead = Encapsulation.overhead(towards: backend)
-        unsafe withUnsafeMutableBytes(of: &words) { bytes in
+    /// The header towards a backend that is reached.
+    init(to backend: BackendRecord, on link: LinkRecord) {
+        self = .none
+        let overhead = Encapsulation.overhead(towards: backend.address)
+        // With a VLAN tag as well, an IPv6 header has no room.
+        guard link.headerLength + overhead <= Self.ipv6ByteCount, backend.isResolved else {
+            return
+        }
+        unsafe withUnsafeMutableBytes(of: &self) { bytes in
             guard let base = bytes.baseAddress else { return }
             let offset = Self.byteCount - link.headerLength
             let empty = unsafe Frame(
                 start: base + offset, length: link.headerLength, headroom: offset)
             var layout = FrameLayout()
             layout.fragment = IPv4Header.Fragment.dontFragment
-            let outer = Encapsulation.Outer(destination: backend, hash: 0, identification: 0)
-            guard let header = Encapsulation.encapsulate(empty, layout, outer, on: link) else {
-                return
-            }
-            EthernetHeader(in: header)?.setAddresses(destination: mac, source: link.mac)
-            self.overhead = UInt8(overhead)
+            let outer = Encapsulation.Outer(
+                destination: backend.address, hash: 0, identification: 0)
+            let header = Encapsulation.encapsulate(empty, layout, outer, on: link)
+            header.flatMap(EthernetHeader.init(in:))?.setAddresses(
+                destination: backend.mac, source: link.mac)
         }
-        let time = UInt32(link.outerTimeToLive)
-        let transport = UInt32(Encapsulation.ipv4InIP)
-        lifeWord = backend.isIPv4 ? time << 24 | transport << 16 : transport << 8 | time
-        fixedSum =
-            0x4500 &+ UInt32(IPv4Header.Fragment.dontFragment) &+ (time << 8 | transport)
-            &+ (link.outerIPv4 >> 16)
-            &+ (link.outerIPv4 & 0xffff)
-            &+ (backend.lowWord >> 16) &+ (backend.lowWord & 0xffff)
+        if backend.address.isIPv4 {
+            let life = UInt32(link.outerTimeToLive) << 8 | UInt32(Encapsulation.ipv4InIP)
+            let destination = backend.address.lowWord
+            let sum =
+                0x4500 &+ UInt32(IPv4Header.Fragment.dontFragment) &+ life
+                &+ (link.outerIPv4 >> 16) &+ (link.outerIPv4 & 0xffff)
+                &+ (destination >> 16) &+ (destination & 0xffff)
+            words.0 = UInt64(sum) << 32 | UInt64(life) << 16
+        }
+        self.overhead = UInt32(overhead)
+        carriedEpoch = backend.carriedEpoch
     }
 
     /// Puts the headers in front of a packet that ``FlowParser`` has accepted, and leaves padding
@@ -66,19 +76,22 @@ struct TunnelHeader: BitwiseCopyable {
     ) -> Frame? {
         let overhead = unsafe Int(header.pointee.overhead)
         let packetLength = Int(layout.packetLength)
-        guard overhead != 0, packetLength &+ overhead <= link.mtu,
-            frame.headroom >= byteCount
-        else { return nil }
+        let totalLength = packetLength &+ overhead
+        guard totalLength <= link.mtu, frame.headroom >= byteCount else { return nil }
         let typeOfService = UInt32(
             layout.typeOfService & link.typeOfServiceMask | link.typeOfServiceBits)
-        let more: UInt32 =
-            layout.isIPv6 ? UInt32(Encapsulation.ipv6InIP - Encapsulation.ipv4InIP) : 0
         if overhead == IPv4Header.byteCount {
             let bytes = unsafe frame.filled(
                 before: link.headerLength, with: header, count: ipv4ByteCount)
-            let length = UInt32(truncatingIfNeeded: packetLength &+ overhead)
+            let length = UInt32(truncatingIfNeeded: totalLength)
             bytes.store(0x4500_0000 | typeOfService << 16 | length, at: ipv4ByteCount - 20)
-            var sum = unsafe header.pointee.fixedSum &+ typeOfService &+ length &+ more
+            let fixed = unsafe header.pointee.words.0
+            var sum = UInt32(truncatingIfNeeded: fixed >> 32) &+ typeOfService &+ length
+            var third = UInt32(truncatingIfNeeded: fixed)
+            if layout.isIPv6 {
+                sum &+= UInt32(transportDifference)
+                third &+= UInt32(transportDifference) << 16
+            }
             if layout.fragment & IPv4Header.Fragment.dontFragment == 0 {
                 identification &+= 1
                 sum &+= UInt32(identification) &- UInt32(IPv4Header.Fragment.dontFragment)
@@ -89,24 +102,27 @@ struct TunnelHeader: BitwiseCopyable {
                 sum &+= (hashed >> 16) &+ (hashed & 0xffff)
                 bytes.store(link.outerIPv4 | hashed, at: ipv4ByteCount - 8)
             }
-            var third = unsafe header.pointee.lifeWord &+ more << 16
             third |= UInt32(InternetChecksum(ofSum: sum).value)
             bytes.store(third, at: ipv4ByteCount - 12)
         } else {
             let bytes = unsafe frame.filled(
-                before: link.headerLength, with: header, count: byteCount)
+                before: link.headerLength, with: header, count: ipv6ByteCount)
             let label = UInt32(truncatingIfNeeded: hash >> 40) & 0xf_ffff
-            bytes.store(6 << 28 | typeOfService << 20 | label, at: byteCount - 40)
-            let second = unsafe UInt32(layout.packetLength) << 16 | header.pointee.lifeWord
-            bytes.store(second &+ more << 8, at: byteCount - 36)
+            let first = 6 << 28 | typeOfService << 20 | label
+            bytes.store(first, at: ipv6ByteCount - 40)
+            bytes.store(layout.packetLength, at: ipv6ByteCount - 36)
+            if layout.isIPv6 {
+                bytes.store(Encapsulation.ipv6InIP, at: ipv6ByteCount - 34)
+            }
             if link.outerIPv6HashMask != 0 {
-                bytes.store(
-                    link.outerIPv6.low | hash & link.outerIPv6HashMask, at: byteCount - 24)
+                let source = link.outerIPv6.low | hash & link.outerIPv6HashMask
+                bytes.store(source, at: ipv6ByteCount - 24)
             }
         }
-        return frame.moved(
-            by: 0 &- overhead, length: link.headerLength &+ packetLength &+ overhead)
+        return frame.moved(by: 0 &- overhead, length: link.headerLength &+ totalLength)
     }
+
+    private static let transportDifference = Encapsulation.ipv6InIP - Encapsulation.ipv4InIP
 }
 
 extension Frame {
@@ -119,7 +135,7 @@ extension Frame {
         before offset: Int, with header: UnsafePointer<TunnelHeader>, count: Int
     ) -> HeaderBytes {
         assert(headroom + offset >= count)
-        let source = unsafe UnsafeRawPointer(header) + (TunnelHeader.byteCount - count)
+        let source = unsafe UnsafeRawPointer(header) + (MemoryLayout<TunnelHeader>.size - count)
         return unsafe bytes(from: offset - count, copying: source, count: count)
     }
 }

@@ -129,6 +129,13 @@ public struct Batch: ~Copyable {
         }
     }
 
+    /// Where the state of a frame lies, for a function that is to have no copy of it.
+    @inline(__always)
+    func state(at index: Int) -> UnsafePointer<PacketState> {
+        assert(index < Self.capacity)
+        return unsafe UnsafePointer(states + index)
+    }
+
     @inline(__always)
     func address(at index: Int) -> UInt64 { unsafe received[index].addr }
 

@@ -21,30 +21,27 @@ extension Pipeline {
             !snapshot.judgesPackets || isUnjudged(service, batch, index, snapshot)
         else { return false }
         let backendID = unsafe entry.pointee.backend
-        guard Int(backendID) < snapshot.backends.table.count,
-            unsafe snapshot.backends.table[Int(backendID)].carriedEpoch
-                == UInt32(entry.pointee.backendEpoch)
-        else { return false }
-
+        guard Int(backendID) < snapshot.backends.table.count else { return false }
+        let epoch = unsafe UInt32(entry.pointee.backendEpoch)
         let address = batch.address(at: index)
         let frame = memory.acceptedFrame(at: address, length: batch.length(at: index))
-        let bytes = UInt64(batch[index].layout.packetLength)
         if unsafe entry.pointee.mode == .dsr {
-            guard
+            let header = unsafe snapshot.tunnels.table.mutableAddress(ofValid: Int(backendID))
+            guard unsafe header.pointee.carriedEpoch == epoch,
                 let packet = unsafe TunnelHeader.wrap(
                     frame, batch[index].layout, hash: batch[index].hash,
-                    identification: &identification,
-                    in: snapshot.tunnels.table.mutableAddress(ofValid: Int(backendID)),
-                    on: snapshot.link)
+                    identification: &identification, in: header, on: snapshot.link)
             else { return false }
             let overhead = UInt64(truncatingIfNeeded: frame.headroom &- packet.headroom)
             batch.transmit(index, address: address &- overhead, length: packet.length)
         } else {
-            guard let packet = translate(frame, batch[index], entry, snapshot) else {
-                return false
-            }
+            guard snapshot.backends.table[Int(backendID)].carriedEpoch == epoch,
+                let packet = unsafe Self.translate(
+                    frame, batch.state(at: index), entry, snapshot)
+            else { return false }
             batch.transmit(index, address: address, length: packet.length)
         }
+        let bytes = UInt64(batch[index].layout.packetLength)
         unsafe entry.pointee.lastSeen = tick.milliseconds
         unsafe entry.pointee.packets &+= 1
         batch[index].service = service
@@ -58,20 +55,23 @@ extension Pipeline {
 
     /// Makes a packet from the client one from the SNAT address to the backend, ready to be sent.
     @inline(__always)
-    private func translate(
-        _ frame: Frame, _ packet: PacketState, _ entry: UnsafeMutablePointer<ConnectionEntry>,
+    private static func translate(
+        _ frame: Frame, _ packet: UnsafePointer<PacketState>,
+        _ entry: UnsafeMutablePointer<ConnectionEntry>,
         _ snapshot: borrowing ForwardingSnapshot
     ) -> Frame? {
-        let backend = unsafe snapshot.backends.table.address(of: Int(entry.pointee.backend))
+        let backend = unsafe snapshot.backends.table.mutableAddress(
+            ofValid: Int(entry.pointee.backend))
+        let flow = unsafe packet.pointee.flow
         let port = unsafe backend.pointee.port
         let rewrite = unsafe SNATRewrite(
-            source: snapshot.snat.record(entry.pointee.snatAddress).address,
+            source: snapshot.snat.address(entry.pointee.snatAddress),
             sourcePort: entry.pointee.snatPort, destination: backend.pointee.address,
-            destinationPort: port == 0 ? packet.flow.destinationPort : port)
-        let isUDP = packet.flow.transportNumber == TransportProtocol.udp.rawValue
+            destinationPort: port == 0 ? flow.destinationPort : port)
+        let isUDP = flow.transportNumber == TransportProtocol.udp.rawValue
         guard
-            let frame = rewrite.applyPlain(
-                to: frame, packet.layout, isUDP: isUDP, on: snapshot.link)
+            let frame = unsafe rewrite.applyPlain(
+                to: frame, packet.pointee.layout, isUDP: isUDP, on: snapshot.link)
         else { return nil }
         unsafe EthernetHeader(in: frame)?.setAddresses(
             destination: backend.pointee.mac, source: snapshot.link.mac)

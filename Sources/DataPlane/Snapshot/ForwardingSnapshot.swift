@@ -88,11 +88,9 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
             repeating: .none, count: (plan.backends.map { Int($0.id) }.max() ?? -1) + 1)
         tunnels = OwnedTable(repeating: .none, count: backends.table.count)
         for backend in plan.backends {
-            if let mac = backend.nextHop.flatMap({ plan.nextHops[$0].mac }) {
-                tunnels.table[Int(backend.id)] = TunnelHeader(
-                    to: backend.address, at: mac, on: link)
-            }
-            backends.table[Int(backend.id)] = BackendRecord(backend, plan.nextHops)
+            let record = BackendRecord(backend, plan.nextHops)
+            backends.table[Int(backend.id)] = record
+            tunnels.table[Int(backend.id)] = TunnelHeader(to: record, on: link)
         }
     }
 
