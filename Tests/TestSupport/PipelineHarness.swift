@@ -118,12 +118,13 @@ public final class PipelineHarness {
         batch.begin(count: frames.count, handedOver: isHandedOver ? frames.count : 0)
         let tick = Tick(milliseconds: now)
         pipeline.process(&batch, with: snapshot.value, at: tick)
+        // Frames leave in the order they came in.
+        var sent = unsafe batch.transmits.makeIterator()
         let outcomes = frames.indices.map { index in
             let verdict = batch.verdict(at: index)
-            let descriptor = batch.descriptor(at: index)
-            if case .handOff = verdict { giveBack(descriptor.addr) }
-            return Outcome(
-                verdict: verdict, frame: verdict == .transmit ? bytes(of: descriptor) : [])
+            if case .handOff = verdict { giveBack(batch.descriptor(at: index).addr) }
+            let frame = unsafe verdict == .transmit ? sent.next() : nil
+            return Outcome(verdict: verdict, frame: frame.map(bytes) ?? [])
         }
         carryOut()
         return outcomes

@@ -30,6 +30,10 @@ struct SNATPorts: ~Copyable {
 
     private let words: FixedTable<UInt64>
     private let capacity: Capacity
+    // Of the capacity, which computes them by divisions.
+    private let wordsPerSet: Int
+    private let summaryWords: Int
+    private let portsPerAddress: Int
 
     /// Empty sets in `memory`, which must be zero and outlive them.
     ///
@@ -42,6 +46,9 @@ struct SNATPorts: ~Copyable {
         }
         words = unsafe FixedTable(start.bindMemory(to: UInt64.self, capacity: count), count: count)
         self.capacity = capacity
+        wordsPerSet = capacity.wordsPerSet
+        summaryWords = capacity.summaryWords
+        portsPerAddress = capacity.portsPerAddress
     }
 
     /// One set: the ports of an address towards a backend over a protocol.
@@ -65,23 +72,37 @@ struct SNATPorts: ~Copyable {
     ///   - preferred: The one to take if it is free.
     /// - Returns: `nil` when every one of them is in use, or the set is beyond the capacity.
     func take(_ key: Key, of count: Int, preferring preferred: Int?) -> Int? {
-        guard let set = firstWord(of: key), count <= capacity.portsPerAddress, count > 0 else {
-            return nil
-        }
-        if let preferred, preferred < count, words[bits(set) + preferred >> 6].isClear(preferred) {
-            mark(preferred, in: set, of: count)
+        guard let set = firstWord(of: key),
+            let port = choose(in: set, of: count, preferring: preferred)
+        else { return nil }
+        if port != preferred { words[set] = UInt64(port &+ 1 == count ? 0 : port &+ 1) }
+        mark(port, in: set, of: count)
+        return port
+    }
+
+    /// The port that ``take(_:of:preferring:)`` would take.
+    func peek(_ key: Key, of count: Int, preferring preferred: Int?) -> Int? {
+        guard let set = firstWord(of: key) else { return nil }
+        return choose(in: set, of: count, preferring: preferred)
+    }
+
+    @inline(__always)
+    private func choose(in set: Int, of count: Int, preferring preferred: Int?) -> Int? {
+        guard count > 0, count <= portsPerAddress else { return nil }
+        if let preferred, preferred < count,
+            words[bits(set) &+ preferred >> 6].isClear(preferred)
+        {
             return preferred
         }
-        let start = min(Int(words[set]), count - 1)
-        guard let free = firstFree(from: start, in: set, of: count) else { return nil }
-        words[set] = UInt64(free + 1 == count ? 0 : free + 1)
-        mark(free, in: set, of: count)
-        return free
+        // Where the last one was found there are mostly more.
+        let start = min(Int(truncatingIfNeeded: words[set]), count &- 1)
+        if words[bits(set) &+ start >> 6].isClear(start) { return start }
+        return firstFree(from: start, in: set, of: count)
     }
 
     /// Gives a port back that was taken.
     func free(_ key: Key, _ port: Int) {
-        guard let set = firstWord(of: key), port < capacity.portsPerAddress else { return }
+        guard let set = firstWord(of: key), port < portsPerAddress else { return }
         let word = port >> 6
         guard !words[bits(set) + word].isClear(port) else { return }
         words[bits(set) + word] &= ~(1 << UInt64(port & 63))
@@ -91,31 +112,36 @@ struct SNATPorts: ~Copyable {
 
     // A set: where to go on, how many are in use, summary words, bit words.
 
+    @inline(__always)
     private func firstWord(of key: Key) -> Int? {
         guard Int(key.portSpace) < capacity.portSpaces, Int(key.address) < capacity.addresses else {
             return nil
         }
-        let pair = Int(key.portSpace) * capacity.addresses + Int(key.address)
-        return (pair * 2 + (key.isUDP ? 1 : 0)) * capacity.wordsPerSet
+        let pair = Int(key.portSpace) &* capacity.addresses &+ Int(key.address)
+        return (pair &* 2 &+ (key.isUDP ? 1 : 0)) &* wordsPerSet
     }
 
-    private func summary(_ set: Int) -> Int { set + 2 }
-    private func bits(_ set: Int) -> Int { set + 2 + capacity.summaryWords }
+    @inline(__always)
+    private func summary(_ set: Int) -> Int { set &+ 2 }
+    @inline(__always)
+    private func bits(_ set: Int) -> Int { set &+ 2 &+ summaryWords }
 
+    @inline(__always)
     private func mark(_ port: Int, in set: Int, of count: Int) {
         let word = port >> 6
-        words[bits(set) + word] |= 1 << UInt64(port & 63)
-        words[set + 1] &+= 1
+        words[bits(set) &+ word] |= 1 &<< UInt64(port & 63)
+        words[set &+ 1] &+= 1
         if freeBits(ofWord: word, in: set, of: count) == 0 {
-            words[summary(set) + word >> 6] |= 1 << UInt64(word & 63)
+            words[summary(set) &+ word >> 6] |= 1 &<< UInt64(word & 63)
         }
     }
 
     /// The free ports of a word, those beyond the last one left out.
+    @inline(__always)
     private func freeBits(ofWord word: Int, in set: Int, of count: Int) -> UInt64 {
-        let left = count - word * 64
-        let mask = left >= 64 ? UInt64.max : (1 << UInt64(left)) - 1
-        return ~words[bits(set) + word] & mask
+        let left = count &- word &* 64
+        let mask = left >= 64 ? UInt64.max : (1 &<< UInt64(left)) &- 1
+        return ~words[bits(set) &+ word] & mask
     }
 
     /// The first free port from `start` on, then from the beginning.
@@ -147,5 +173,5 @@ struct SNATPorts: ~Copyable {
 }
 
 extension UInt64 {
-    fileprivate func isClear(_ index: Int) -> Bool { self & 1 << UInt64(index & 63) == 0 }
+    fileprivate func isClear(_ index: Int) -> Bool { self & 1 &<< UInt64(index & 63) == 0 }
 }

@@ -11,6 +11,7 @@ extension SNATRewrite {
     func applyPlain(
         to frame: Frame, _ layout: FrameLayout, isUDP: Bool, on link: borrowing LinkRecord
     ) -> Frame? {
+        guard layout.kind == .whole else { return nil }
         let isDone =
             layout.isIPv6
             ? applyPlainIPv6(to: frame, layout, isUDP: isUDP, on: link)

@@ -197,7 +197,7 @@ extension Pipeline {
     }
 
     /// The longest idle of the transitory entries in the buckets of a hash; 0 when all are in use.
-    private func oldestTransitory(near hash: UInt64, besides own: UInt32) -> UInt32 {
+    private mutating func oldestTransitory(near hash: UInt64, besides own: UInt32) -> UInt32 {
         var oldest: UInt32 = 0
         connections.neighbours(of: hash) { index in
             guard index != own, connections[index].state.isTransitory else { return }
@@ -241,9 +241,12 @@ extension Pipeline {
     }
 
     /// A free port of any of the service's addresses; the client's own if possible.
-    private func takePort(
+    ///
+    /// - Parameter taking: Whether it is then in use.
+    @inline(__always)
+    private mutating func findPort(
         _ flow: FiveTuple, _ service: ServiceRecord, _ backend: BackendRecord, isUDP: Bool,
-        _ snapshot: borrowing ForwardingSnapshot
+        taking: Bool, _ snapshot: borrowing ForwardingSnapshot
     ) -> TakenPort? {
         let first = Int(service.firstSNATAddress)
         for choice in first..<first + Int(service.snatAddressCount) {
@@ -255,12 +258,44 @@ extension Pipeline {
             }
             let key = SNATPorts.Key(
                 portSpace: backend.portSpace, address: record.id, isUDP: isUDP)
-            if let port = ports.take(key, of: slice.count, preferring: own) {
+            let found =
+                taking
+                ? ports.take(key, of: slice.count, preferring: own)
+                : ports.peek(key, of: slice.count, preferring: own)
+            if let found {
                 return TakenPort(
-                    address: record.id, port: record.port(at: slice.lowerBound + UInt32(port)))
+                    address: record.id, port: record.port(at: slice.lowerBound + UInt32(found)))
             }
         }
         return nil
+    }
+
+    @inline(never)
+    private mutating func takePort(
+        _ flow: FiveTuple, _ service: ServiceRecord, _ backend: BackendRecord, isUDP: Bool,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) -> TakenPort? {
+        findPort(flow, service, backend, isUDP: isUDP, taking: true, snapshot)
+    }
+
+    /// Asks for the bucket that the replies of a connection would be found by, if it began now.
+    @inline(never)
+    mutating func prefetchReply(
+        to flow: FiveTuple, _ hash: UInt64, _ service: ServiceRecord,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) {
+        let id = service.maglev.backend(for: hash.slotWord)
+        guard service.affinity == .fiveTuple, id != MaglevTable.nobody else { return }
+        let backend = snapshot.backend(id)
+        let isUDP = flow.transportNumber == TransportProtocol.udp.rawValue
+        guard
+            let port = findPort(flow, service, backend, isUDP: isUDP, taking: false, snapshot)
+        else { return }
+        let serverPort = backend.port == 0 ? flow.destinationPort : backend.port
+        let reply = FiveTuple(
+            source: backend.address, destination: snapshot.snat.address(port.address),
+            ports: UInt32(serverPort) << 16 | UInt32(port.port), transport: flow.transportNumber)
+        connections.prefetchBucket(snapshot.flowHash.hash(reply))
     }
 
     /// A port of a closed connection that has rested long enough.
@@ -313,7 +348,7 @@ extension Pipeline {
         return false
     }
 
-    private func freePort(
+    private mutating func freePort(
         of entry: ConnectionEntry, _ backend: BackendRecord,
         _ snapshot: borrowing ForwardingSnapshot
     ) {

@@ -163,6 +163,14 @@ extension Pipeline {
         _ batch: inout Batch, _ index: Int, _ backend: BackendRecord,
         _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) throws(DropReason) {
+        let id = batch[index].backend
+        if id != MaglevTable.nobody, Int(id) < snapshot.backends.table.count,
+            snapshot.backends.table[Int(id)].address == backend.address,
+            !snapshot.link.clampsMSS,
+            sendThroughTunnel(&batch, index, to: id, UInt32(backend.epoch), snapshot)
+        {
+            return
+        }
         let address = batch.address(at: index)
         guard let frame = memory.frame(at: address, length: batch.length(at: index)) else {
             throw .malformed
@@ -187,11 +195,18 @@ extension Pipeline {
         try deliver(&batch, index, to: nextHop(of: backend, snapshot), snapshot, tick)
     }
 
-    @inline(__always)
+    @inline(never)
     mutating func translateToBackend(
         _ batch: inout Batch, _ index: Int, _ entry: UInt32,
         _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) throws(DropReason) {
+        let pointer = unsafe connections.pointer(to: entry)
+        if unsafe Int(pointer.pointee.backend) < snapshot.backends.table.count,
+            unsafe sendTranslated(
+                &batch, index, pointer, UInt32(pointer.pointee.backendEpoch), snapshot)
+        {
+            return
+        }
         let reply = replyFlow(of: entry, snapshot)
         let rewrite = SNATRewrite(
             source: reply.destination, sourcePort: reply.destinationPort,

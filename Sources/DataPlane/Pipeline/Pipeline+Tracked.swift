@@ -23,24 +23,11 @@ extension Pipeline {
         let backendID = unsafe entry.pointee.backend
         guard Int(backendID) < snapshot.backends.table.count else { return false }
         let epoch = unsafe UInt32(entry.pointee.backendEpoch)
-        let address = batch.address(at: index)
-        let frame = memory.acceptedFrame(at: address, length: batch.length(at: index))
-        if unsafe entry.pointee.mode == .dsr {
-            let header = unsafe snapshot.tunnels.table.mutableAddress(ofValid: Int(backendID))
-            guard unsafe header.pointee.carriedEpoch == epoch,
-                let packet = unsafe TunnelHeader.wrap(
-                    frame, batch[index].layout, hash: batch[index].hash,
-                    identification: &identification, in: header, on: snapshot.link)
-            else { return false }
-            let overhead = UInt64(truncatingIfNeeded: frame.headroom &- packet.headroom)
-            batch.transmit(index, address: address &- overhead, length: packet.length)
-        } else {
-            guard snapshot.backends.table[Int(backendID)].carriedEpoch == epoch,
-                let packet = unsafe Self.translate(
-                    frame, batch.state(at: index), entry, snapshot)
-            else { return false }
-            batch.transmit(index, address: address, length: packet.length)
-        }
+        let isSent =
+            unsafe entry.pointee.mode == .dsr
+            ? sendThroughTunnel(&batch, index, to: backendID, epoch, snapshot)
+            : unsafe sendTranslated(&batch, index, entry, epoch, snapshot)
+        guard isSent else { return false }
         let bytes = UInt64(batch[index].layout.packetLength)
         unsafe entry.pointee.lastSeen = tick.milliseconds
         unsafe entry.pointee.packets &+= 1
@@ -53,29 +40,57 @@ extension Pipeline {
         return true
     }
 
-    /// Makes a packet from the client one from the SNAT address to the backend, ready to be sent.
+    /// Sends a packet through the tunnel to a backend; `false`, with nothing done, when that is not
+    /// as usual.
+    ///
+    /// - Precondition: there is a backend of that number.
     @inline(__always)
-    private static func translate(
-        _ frame: Frame, _ packet: UnsafePointer<PacketState>,
-        _ entry: UnsafeMutablePointer<ConnectionEntry>,
+    mutating func sendThroughTunnel(
+        _ batch: inout Batch, _ index: Int, to backendID: UInt16, _ epoch: UInt32,
         _ snapshot: borrowing ForwardingSnapshot
-    ) -> Frame? {
+    ) -> Bool {
+        let address = batch.address(at: index)
+        let frame = memory.acceptedFrame(at: address, length: batch.length(at: index))
+        let header = unsafe snapshot.tunnels.table.mutableAddress(ofValid: Int(backendID))
+        guard unsafe header.pointee.carriedEpoch == epoch,
+            let packet = unsafe TunnelHeader.wrap(
+                frame, batch[index].layout, hash: batch[index].hash,
+                identification: &identification, in: header, on: snapshot.link)
+        else { return false }
+        let overhead = UInt64(truncatingIfNeeded: frame.headroom &- packet.headroom)
+        batch.transmit(index, address: address &- overhead, length: packet.length)
+        return true
+    }
+
+    /// Sends a client's packet to the backend of its connection, from the connection's SNAT port;
+    /// `false`, with nothing done, when that is not as usual.
+    ///
+    /// - Precondition: there is a backend of that number.
+    @inline(__always)
+    mutating func sendTranslated(
+        _ batch: inout Batch, _ index: Int, _ entry: UnsafeMutablePointer<ConnectionEntry>,
+        _ epoch: UInt32, _ snapshot: borrowing ForwardingSnapshot
+    ) -> Bool {
         let backend = unsafe snapshot.backends.table.mutableAddress(
             ofValid: Int(entry.pointee.backend))
-        let flow = unsafe packet.pointee.flow
+        guard unsafe backend.pointee.carriedEpoch == epoch else { return false }
+        let address = batch.address(at: index)
+        let frame = memory.acceptedFrame(at: address, length: batch.length(at: index))
+        let transport = batch[index].flow.transportNumber
         let port = unsafe backend.pointee.port
         let rewrite = unsafe SNATRewrite(
             source: snapshot.snat.address(entry.pointee.snatAddress),
             sourcePort: entry.pointee.snatPort, destination: backend.pointee.address,
-            destinationPort: port == 0 ? flow.destinationPort : port)
-        let isUDP = flow.transportNumber == TransportProtocol.udp.rawValue
+            destinationPort: port == 0 ? batch[index].flow.destinationPort : port)
         guard
-            let frame = unsafe rewrite.applyPlain(
-                to: frame, packet.pointee.layout, isUDP: isUDP, on: snapshot.link)
-        else { return nil }
-        unsafe EthernetHeader(in: frame)?.setAddresses(
+            let packet = rewrite.applyPlain(
+                to: frame, batch[index].layout,
+                isUDP: transport == TransportProtocol.udp.rawValue, on: snapshot.link)
+        else { return false }
+        unsafe EthernetHeader(in: packet)?.setAddresses(
             destination: backend.pointee.mac, source: snapshot.link.mac)
-        return frame
+        batch.transmit(index, address: address, length: packet.length)
+        return true
     }
 
     /// Whether the service that a packet is for is the connection's, and lets its packets go on

@@ -180,7 +180,11 @@ public struct Pipeline: ~Copyable {
             return
         }
         connections.prefetchFree()
-        snapshot.service(batch[index].service)?.maglev.prefetch(for: batch[index].hash.slotWord)
+        guard let service = snapshot.service(batch[index].service) else { return }
+        switch service.mode {
+        case .dsr: service.maglev.prefetch(for: batch[index].hash.slotWord)
+        case .snat: prefetchReply(to: batch[index].flow, batch[index].hash, service, snapshot)
+        }
     }
 
     /// Notes whether a client or a backend sent a whole packet; `false` when neither did, or when

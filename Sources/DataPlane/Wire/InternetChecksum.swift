@@ -93,8 +93,10 @@ struct InternetChecksum: Equatable, Sendable {
     @inline(__always)
     init(ofWideSum sum: UInt64) {
         let once = (sum & 0xffff_ffff) &+ (sum >> 32)
-        let twice = (once & 0xffff) &+ (once >> 16)
-        self.init(ofSum: UInt32(truncatingIfNeeded: twice))
+        let twice = UInt32(truncatingIfNeeded: (once & 0xffff) &+ (once >> 16))
+        // Of at most 18 bits, so that one more step is enough.
+        let folded = (twice & 0xffff) &+ (twice >> 16)
+        value = ~UInt16(truncatingIfNeeded: (folded & 0xffff) &+ (folded >> 16))
     }
 
     /// The checksum after a change, without rereading what it covers.
