@@ -92,9 +92,9 @@ extension SNATRewrite {
     @inline(__always)
     private static func halves(_ word: UInt64) -> UInt64 { (word >> 32) &+ (word & 0xffff_ffff) }
 
-    /// Changes a transport checksum, as ``InternetChecksum/applying(_:)`` does, by a sum of 32-bit
-    /// words. 0 means "no checksum" in UDP and stays; one that comes to 0 is sent as all ones
-    /// (RFC 768).
+    /// Changes a transport checksum, as ``InternetChecksum/applying(_:)`` does, by a sum of words.
+    ///
+    /// 0 means "no checksum" in UDP and stays; one that comes to 0 is sent as all ones (RFC 768).
     @inline(__always)
     private func adjust(_ checksum: HeaderBytes, by change: UInt64, isUDP: Bool) {
         let before: UInt16 = checksum.load(0)

@@ -240,9 +240,8 @@ extension Pipeline {
         var port: UInt16
     }
 
-    /// A free port of any of the service's addresses; the client's own if possible.
-    ///
-    /// - Parameter taking: Whether it is then in use.
+    /// A free port of any of the service's addresses, the client's own if possible; in use from
+    /// then on if it is for `taking`.
     @inline(__always)
     private mutating func findPort(
         _ flow: FiveTuple, _ service: ServiceRecord, _ backend: BackendRecord, isUDP: Bool,

@@ -70,13 +70,13 @@ public struct MemoryRegion: ~Copyable, @unchecked Sendable {
             throw XSKError(
                 "cannot map \(byteCount >> 20) MiB of memory for \(name)", errno: Glibc.errno)
         }
-        let before = unsafe (page - Int(bitPattern: start) % page) % page
+        let before = (page - Int(bitPattern: start) % page) % page
         if before > 0 { unsafe munmap(start, before) }
         let base = unsafe start + before
         if before < page { unsafe munmap(base + byteCount, page - before) }
         // Refused where the kernel has none: ordinary pages serve as well, only slower.
         unsafe madvise(base, byteCount, MADV_HUGEPAGE)
-        Self.place(base, byteCount, node, touched ? 4096 : nil)
+        unsafe Self.place(base, byteCount, node, touched ? 4096 : nil)
         unsafe self.base = base
         self.byteCount = byteCount
         fileDescriptor = -1
@@ -107,7 +107,7 @@ public struct MemoryRegion: ~Copyable, @unchecked Sendable {
             close(descriptor)
             throw XSKError("cannot map \(what)", errno: error, remedy: remedy)
         }
-        Self.place(base, byteCount, node, touched ? page : nil)
+        unsafe Self.place(base, byteCount, node, touched ? page : nil)
         unsafe self.base = base
         self.byteCount = byteCount
         fileDescriptor = descriptor

@@ -26,7 +26,8 @@ struct BenchFrames {
         isIPv6 = workload.family == .ipv6
         let flags: UInt8 = opening ? 0x02 : 0x10
         let ports: [UInt8] = [4, 0, 0, 80]
-        udp = Self.frame(workload, 17, ports + [0, 26, 0x56, 0x78] + [UInt8](repeating: 0, count: 18))
+        udp = Self.frame(
+            workload, 17, ports + [0, 26, 0x56, 0x78] + [UInt8](repeating: 0, count: 18))
         tcp = Self.frame(
             workload, 6,
             ports + [0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags, 0xff, 0xff, 0x56, 0x78, 0, 0]
@@ -66,7 +67,8 @@ struct BenchFrames {
         let macs: [UInt8] = [2, 0, 0, 0, 1, 1, 2, 0, 0, 0, 1, 2]
         let vip = workload.vip(0).bytes
         if workload.family == .ipv6 {
-            let source: [UInt8] = [0x20, 0x01, 0x0d, 0xb8, 0, 10] + [UInt8](repeating: 0, count: 10)
+            let source: [UInt8] =
+                [0x20, 0x01, 0x0d, 0xb8, 0, 10] + [UInt8](repeating: 0, count: 10)
             return macs + [0x86, 0xdd, 0x60, 0, 0, 0, 0, UInt8(payload.count), transport, 64]
                 + source + vip + payload
         }

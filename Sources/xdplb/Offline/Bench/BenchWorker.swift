@@ -141,7 +141,7 @@ final class BenchWorker {
             // What is left over at the end would distort the figures.
             if size == workload.batch { result.cycles.add(end &- start) }
             result.packets &+= size
-            result.drops &+= size &- batch.transmits.count
+            unsafe result.drops &+= size &- batch.transmits.count
         }
         result.allocations &+= callocation_count() &- before
     }

@@ -33,6 +33,7 @@ struct BenchWorkload: Sendable {
     /// 16 services (UDP and TCP of eight VIPs, port 80), each on the same 64 backends of the link.
     ///
     /// - Parameter key: What flow hashes and Maglev tables are keyed with.
+    /// - Returns: The plan.
     func plan(key: HashKey) -> ForwardingPlan {
         var plan = ForwardingPlan(
             link: .init(
