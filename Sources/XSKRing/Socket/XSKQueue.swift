@@ -19,17 +19,7 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
     private let umem: OpaquePointer
     private let socket: OpaquePointer
     private let region: MemoryRegion
-    private let chunkMask: UInt64
-    private let reserve: Int
-    private var pool: FramePool
-    private var fillRing: FillRing
-    private var completionRing: CompletionRing
-    private var rxRing: RXRing
-    private var txRing: TXRing
-
-    private var inFill = 0
-    private var inHand = 0
-    private var inTransmit = 0
+    private var rings: XSKRings
     /// System calls that woke the kernel to send.
     public private(set) var transmitWakeups: UInt64 = 0
     /// System calls that woke the kernel to take chunks.
@@ -55,16 +45,14 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
         let region = try MemoryRegion(
             name: "xdplb-umem-\(queueID)", byteCount: options.chunkCount * options.chunkSize,
             node: node, hugePages: options.hugePages, touched: true)
-        var pool = FramePool(chunkCount: options.chunkCount, chunkSize: options.chunkSize)
-        var fillRing = FillRing()
-        let completionRing = CompletionRing()
-        let rxRing = RXRing()
-        let txRing = TXRing()
+        var rings = XSKRings(
+            chunkCount: options.chunkCount, chunkSize: options.chunkSize,
+            reserve: Self.reserve(options.chunkCount))
 
-        let umem = unsafe try Self.makeUmem(region.bytes, fillRing, completionRing, options)
+        let umem = unsafe try Self.makeUmem(
+            region.bytes, rings.fill, rings.completion, options)
         // Before bind: a driver may take buffers while it enables the pool.
-        let filled = fillRing.enqueue(
-            from: &pool, upTo: options.chunkCount - Self.reserve(options.chunkCount))
+        rings.refill()
 
         var configuration = xsk_socket_config()
         configuration.rx_size = UInt32(options.rxRing)
@@ -77,8 +65,8 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
         // follows another one at once would find it busy.
         for _ in 0..<Self.bindAttempts {
             created = unsafe xsk_socket__create(
-                &socket, interface, UInt32(queueID), umem, rxRing.storage.ring,
-                txRing.storage.ring, &configuration)
+                &socket, interface, UInt32(queueID), umem, rings.rx.storage.ring,
+                rings.tx.storage.ring, &configuration)
             guard created == -EBUSY else { break }
             usleep(Self.bindPause)
         }
@@ -97,14 +85,7 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
         unsafe self.umem = umem
         unsafe self.socket = socket
         self.region = region
-        chunkMask = UInt64(options.chunkSize - 1)
-        reserve = Self.reserve(options.chunkCount)
-        self.pool = pool
-        self.fillRing = fillRing
-        self.completionRing = completionRing
-        self.rxRing = rxRing
-        self.txRing = txRing
-        inFill = filled
+        self.rings = rings
     }
 
     deinit {
@@ -123,55 +104,34 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
     ///
     /// - Returns: Descriptors written to `target`.
     public mutating func receive(into target: UnsafeMutableBufferPointer<xdp_desc>) -> Int {
-        let count = unsafe rxRing.receive(into: target)
-        inFill &-= count
-        inHand &+= count
-        return count
+        unsafe rings.receive(into: target)
     }
 
     /// Hands frames over to be sent, as many as the TX ring has room for.
     ///
     /// - Returns: Frames taken; the others are still ours.
     public mutating func transmit(_ frames: UnsafeMutableBufferPointer<xdp_desc>) -> Int {
-        let count = unsafe txRing.transmit(frames)
-        inHand &-= count
-        inTransmit &+= count
-        return count
+        unsafe rings.transmit(frames)
     }
 
     /// Gives chunks back whose frames are done with.
     ///
     /// - Parameter addresses: Any address inside each chunk.
     public mutating func recycle(_ addresses: UnsafeMutableBufferPointer<UInt64>) {
-        for index in 0..<addresses.count { pool.put(unsafe addresses[index] & ~chunkMask) }
-        inHand &-= addresses.count
+        unsafe rings.recycle(addresses)
     }
 
     /// Gives a chunk back, ``recycle(_:)`` for one.
-    public mutating func recycle(address: UInt64) {
-        pool.put(address & ~chunkMask)
-        inHand &-= 1
-    }
+    public mutating func recycle(address: UInt64) { rings.recycle(address: address) }
 
     /// Takes a free chunk for a frame that came another way; `nil` when there is none.
-    public mutating func takeFreeChunk() -> UInt64? {
-        guard let address = pool.take() else { return nil }
-        inHand &+= 1
-        return address
-    }
+    public mutating func takeFreeChunk() -> UInt64? { rings.takeFreeChunk() }
 
     /// Takes back the chunks of frames that were sent.
-    public mutating func reclaim() {
-        guard inTransmit > 0 else { return }
-        inTransmit &-= completionRing.dequeue(
-            into: &pool, chunkMask: chunkMask, upTo: inTransmit)
-    }
+    public mutating func reclaim() { rings.reclaim() }
 
     /// Gives the kernel free chunks to receive into, all but a few for ``takeFreeChunk()``.
-    public mutating func refill() {
-        guard pool.count > reserve else { return }
-        inFill &+= fillRing.enqueue(from: &pool, upTo: pool.count &- reserve)
-    }
+    public mutating func refill() { rings.refill() }
 
     /// Wakes the kernel to send, if it asks for it.
     ///
@@ -179,13 +139,13 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
     /// while it makes progress and frames are left. In zero-copy mode it only rouses the driver,
     /// which may need that to give back chunks of sent frames, too.
     public mutating func wakeToTransmit() {
-        guard inTransmit > 0, txRing.needsWakeup else { return }
-        var pending = txRing.pendingCount
+        guard rings.inTransmit > 0, rings.tx.needsWakeup else { return }
+        var pending = rings.tx.pendingCount
         guard pending > 0 || isZeroCopy else { return }
         while true {
             _ = sendto(fileDescriptor, nil, 0, Int32(MSG_DONTWAIT), nil, 0)
             transmitWakeups &+= 1
-            let left = txRing.pendingCount
+            let left = rings.tx.pendingCount
             guard !isZeroCopy, left > 0, left < pending else { return }
             pending = left
         }
@@ -196,20 +156,18 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
 
     /// Wakes the kernel to take chunks, if it asks for it.
     public mutating func wakeToFill() {
-        guard fillRing.needsWakeup else { return }
+        guard rings.fill.needsWakeup else { return }
         _ = recvfrom(fileDescriptor, nil, 0, Int32(MSG_DONTWAIT), nil, nil)
         fillWakeups &+= 1
     }
 
     /// Whether a frame can be received, or a sent one taken back.
-    public var hasWork: Bool { rxRing.hasFrames }
+    public var hasWork: Bool { rings.rx.hasFrames }
 
     // MARK: Looking
 
     /// Who has the chunks.
-    public var chunks: ChunkCounts {
-        ChunkCounts(fill: inFill, received: inHand, transmitting: inTransmit, free: pool.count)
-    }
+    public var chunks: ChunkCounts { rings.chunks }
 
     /// What the kernel counts for the socket behind a descriptor; zeros when it does not answer.
     public static func statistics(of descriptor: Int32) -> XSKStatistics {

@@ -30,6 +30,8 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Frames of a batch, 1–64.") var batch = Batch.capacity
     @Option(help: "Seconds to measure, 0.1–600.") var seconds = 2.0
     @Option(help: "Packets to measure instead of a time.") var packets: Int?
+    @Flag(help: "Time the work on the rings as well, which then lie in plain memory.")
+    var rings = false
     @Option(help: "Workers, each on a CPU of its own.") var workers = 1
     @OptionGroup var output: OutputOptions
 
@@ -44,6 +46,7 @@ struct BenchCommand: ParsableCommand {
         try check((1...Batch.capacity).contains(batch), "--batch \(batch) is not in 1–64")
         try check((0.1...600).contains(seconds), "--seconds \(seconds) is not in 0.1–600")
         try check(packets.map { $0 > 0 } ?? true, "--packets must be above 0")
+        try check(!rings || !newFlows, "--rings goes with tracked flows, not with --new-flows")
         try check((1...64).contains(workers), "--workers \(workers) is not in 1–64")
     }
 
@@ -51,7 +54,7 @@ struct BenchCommand: ParsableCommand {
         let workload = BenchWorkload(
             mode: mode == .dsr ? .dsr : .snat, flows: flows, isNewFlows: newFlows,
             family: family == 4 ? .ipv4 : .ipv6, traffic: traffic, batch: batch, seconds: seconds,
-            packets: packets, includesRings: false, workers: workers)
+            packets: packets, includesRings: rings, workers: workers)
         let report: BenchRun.Report
         do {
             report = try BenchRun.measure(workload)

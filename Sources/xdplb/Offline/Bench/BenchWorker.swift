@@ -37,6 +37,7 @@ final class BenchWorker {
     private let openingFrames: BenchFrames
     private var pipeline: Pipeline
     private var batch = Batch()
+    private var queue: MemoryQueue
     private var tick = Tick(milliseconds: 1 << 20)
     private var seed: UInt64 = 0
     private var result = Result()
@@ -71,6 +72,7 @@ final class BenchWorker {
         pipeline = unsafe Pipeline(
             worker: 0, memory: memory, tables: tableRegion.bytes, capacity: capacity,
             counters: CounterPage(in: counterRegion.bytes), hashKey: key)
+        queue = MemoryQueue(chunkCount: Self.chunkCount, chunkSize: Self.chunkSize)
         frames = BenchFrames(workload, opening: workload.isNewFlows)
         openingFrames = BenchFrames(workload, opening: true)
         result.tableBytes = capacity.byteCount
@@ -104,12 +106,52 @@ final class BenchWorker {
 
     /// All chunks once, each with a flow drawn at random.
     private func measureTracked() {
-        for chunk in 0..<Self.chunkCount {
-            seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            let flow = ((seed >> 33) &* UInt64(workload.flows)) >> 31
-            write(frames, flow: Int(flow), chunk: chunk)
-        }
+        if workload.includesRings { return measureRings() }
+        for chunk in 0..<Self.chunkCount { write(frames, flow: drawFlow(), chunk: chunk) }
         processChunks(Self.chunkCount)
+    }
+
+    private func drawFlow() -> Int {
+        seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Int(((seed >> 33) &* UInt64(workload.flows)) >> 31)
+    }
+
+    /// All chunks once around the rings, as a worker moves them.
+    private func measureRings() {
+        let count = min(Self.chunkCount, queue.chunks.fill)
+        let length = UInt32(frames.length)
+        for _ in 0..<count {
+            let flow = drawFlow()
+            _ = queue.deliver(length: length, headroom: UInt64(Self.headroom)) { address in
+                guard let bytes = unsafe memory.chunkBytes(from: address) else { return }
+                unsafe frames.write(flow: flow, to: bytes)
+            }
+        }
+        let before = callocation_count()
+        tick = tick.advanced(by: 1)
+        var left = count
+        while left > 0 {
+            let start = xdplb_cycles()
+            let received = unsafe queue.receive(
+                into: UnsafeMutableBufferPointer(
+                    rebasing: batch.receiveBuffer[..<workload.batch]))
+            batch.begin(count: received)
+            pipeline.process(&batch, with: snapshot, at: tick)
+            pipeline.maintain(&batch, with: snapshot, at: tick)
+            let sent = unsafe queue.transmit(batch.transmits)
+            unsafe queue.recycle(batch.discards)
+            queue.reclaim()
+            queue.refill()
+            let end = xdplb_cycles()
+            if received == workload.batch { result.cycles.add(end &- start) }
+            result.packets &+= received
+            result.drops &+= received &- sent
+            left &-= received
+            _ = queue.send()
+        }
+        result.allocations &+= callocation_count() &- before
+        queue.reclaim()
+        queue.refill()
     }
 
     /// Every flow once, into tables that are empty at first.
