@@ -61,6 +61,22 @@ struct BenchFrames {
         unsafe chunk.storeBytes(of: UInt8(vip), toByteOffset: 33, as: UInt8.self)
     }
 
+    /// Makes a frame to a backend its answer: addresses and ports change places, and a SYN is
+    /// acknowledged.
+    ///
+    /// The IPv4 header's checksum stays right, as its words are the same.
+    func turnAround(_ chunk: UnsafeMutableRawBufferPointer) {
+        func swap(_ first: Int, _ second: Int, _ count: Int) {
+            for offset in 0..<count { unsafe chunk.swapAt(first + offset, second + offset) }
+        }
+        let addressLength = isIPv6 ? 16 : 4
+        let source = isIPv6 ? 22 : 26
+        let transport = isIPv6 ? 54 : 34
+        swap(source, source + addressLength, addressLength)
+        swap(transport, transport + 2, 2)
+        if unsafe chunk[isIPv6 ? 20 : 23] == 6 { unsafe chunk[transport + 13] |= 0x10 }
+    }
+
     private static func frame(
         _ workload: BenchWorkload, _ transport: UInt8, _ payload: [UInt8]
     ) -> [UInt8] {

@@ -94,14 +94,32 @@ final class BenchWorker {
         return Self.seconds() - start >= workload.seconds
     }
 
-    /// Lets every flow begin.
+    /// Lets every flow begin: its first packet, the backend's answer as far as that comes by here,
+    /// and a packet of the kind that is measured.
     private func fill() {
         for first in stride(from: 0, to: workload.flows, by: workload.batch) {
             let count = min(workload.batch, workload.flows - first)
             for index in 0..<count { write(openingFrames, flow: first + index, chunk: index) }
             take(count, firstChunk: 0)
             pipeline.process(&batch, with: snapshot, at: tick)
+            if workload.mode == .snat { answer() }
+            for index in 0..<count { write(frames, flow: first + index, chunk: index) }
+            take(count, firstChunk: 0)
+            pipeline.process(&batch, with: snapshot, at: tick)
         }
+    }
+
+    /// Sends what was sent to backends back as their answers.
+    private func answer() {
+        let sent = unsafe Array(batch.transmits)
+        for (index, descriptor) in sent.enumerated() {
+            if let bytes = unsafe memory.chunkBytes(from: descriptor.addr) {
+                unsafe frames.turnAround(bytes)
+            }
+            unsafe batch.receiveBuffer[index] = descriptor
+        }
+        batch.begin(count: sent.count)
+        pipeline.process(&batch, with: snapshot, at: tick)
     }
 
     /// All chunks once, each with a flow drawn at random.

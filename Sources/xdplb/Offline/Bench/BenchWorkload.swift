@@ -67,8 +67,10 @@ struct BenchWorkload: Sendable {
                 .init(id: 0, address: backend(Self.backendCount), ports: [1024...65535])
             ]
         }
+        plan.nextHops.append(
+            .init(address: Self.address("172.16.0.2"), mac: Self.mac(0x0102)))
         plan.routes = ["0.0.0.0/0", "::/0"].compactMap(IPPrefix.init).map {
-            .init(prefix: $0, gateway: nil)
+            .init(prefix: $0, gateway: Self.backendCount)
         }
         return plan
     }
