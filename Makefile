@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Every stage by name; each is SwiftPM or one script.
-.PHONY: build release setup test lint format hot-path end-to-end conformance fuzz demo lab-up lab-down clean
+.PHONY: build release setup test lint format hot-path end-to-end conformance fuzz demo bench cost zero-copy lab-up lab-down clean
 
 build:        ; swift build
 release:      ; swift build -c release
@@ -13,6 +13,9 @@ conformance:  ; scripts/conformance && scripts/conformance --hostile && scripts/
 fuzz:         ; scripts/fuzz 60
 end-to-end:   ; python3 Tests/EndToEnd/run
 demo:         ; scripts/demo
+bench:        ; scripts/bench
+cost:         ; scripts/check-cost
+zero-copy:    ; scripts/test-zero-copy
 lab-up:       ; scripts/lab up
 lab-down:     ; scripts/lab down
 clean:        ; rm -rf .build

@@ -56,6 +56,8 @@ def scale(rows):
 
 
 def hairpin(rows):
+    # A round in which one of them did not come up (the queue was still busy) says nothing.
+    rows = [row for row in rows if all(row.values())]
     out = [["C, encapsulation", f"{statistics.median(row['c'] for row in rows) / 1e3:.0f}", "1"]]
     for mode in ("dsr", "snat"):
         ratios = [row[mode] / row["c"] for row in rows if row["c"]]
@@ -98,7 +100,7 @@ def chart(results, path):
         bars.append((f"logic, {work}, {flows:,} flows", [row["xdplb"] / row["c"] for row in group]))
     for part, name in (("hairpin", "packets a second on veth"), ("nodrop", "no-drop rate on veth")):
         for mode in ("dsr", "snat") if results.get(part) else ():
-            bars.append((f"{name}, {mode}", [row[mode] / row["c"] for row in results[part] if row["c"]]))
+            bars.append((f"{name}, {mode}", [row[mode] / row["c"] for row in results[part] if all(row.values())]))
     width, left, step = 760, 290, 26
     scale = (width - left - 60) / max(2.0, max(max(values) for _, values in bars))
     height = 50 + step * len(bars)

@@ -19,6 +19,12 @@
 
 #include "steer_maps.h"
 
+/* <bits/socket.h> and <asm-generic/socket.h> have these in different releases (Linux 5.11). */
+#ifndef SO_PREFER_BUSY_POLL
+#define SO_PREFER_BUSY_POLL 69
+#define SO_BUSY_POLL_BUDGET 70
+#endif
+
 /* Debian 12's <linux/if_xdp.h> is older than these (6.17). */
 #ifndef XDP_MAX_TX_SKB_BUDGET
 #define XDP_MAX_TX_SKB_BUDGET 9

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CXDP
 import Glibc
 import TestSupport
 import Testing
@@ -24,6 +25,27 @@ import Testing
                 #expect(queue.isZeroCopy == false)
                 #expect(queue.chunks == ChunkCounts(fill: 128, free: 128))
                 #expect(unsafe queue.memory.count >= 256 * 4096)
+            }
+        }
+    }
+
+    @Test func `busy polling is turned on as asked, and off otherwise`() async throws {
+        try await VethPair.with { pair in
+            try await pair.near.perform {
+                func value(_ option: Int32, of queue: borrowing XSKQueue) -> Int32 {
+                    var value: Int32 = -1
+                    var length = socklen_t(4)
+                    _ = unsafe getsockopt(
+                        queue.fileDescriptor, SOL_SOCKET, option, &value, &length)
+                    return value
+                }
+                do {
+                    let queue = try Self.bind { $0.busyPollBudget = 32 }
+                    #expect(value(SO_PREFER_BUSY_POLL, of: queue) == 1)
+                    #expect(value(SO_BUSY_POLL, of: queue) > 0)
+                }
+                let queue = try Self.bind()
+                #expect(value(SO_PREFER_BUSY_POLL, of: queue) == 0)
             }
         }
     }

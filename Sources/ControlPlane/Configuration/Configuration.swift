@@ -61,6 +61,9 @@ public struct WorkerConfiguration: Equatable, Sendable {
     public var batch = 64
     /// What a worker does when nothing arrives.
     public var idle = IdleStrategy.adaptive
+    /// Packets that the kernel takes from the NIC at a time when the worker has it do so; `nil`
+    /// leaves that to interrupts.
+    public var busyPollBudget: Int?
 }
 
 /// Where UMEM and tables live.

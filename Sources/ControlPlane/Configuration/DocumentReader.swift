@@ -62,7 +62,7 @@ struct DocumentReader {
     private func readWorkers(_ root: ConfigurationSection, _ configuration: inout Configuration) {
         guard
             let section = section(
-                root, "workers", keys: ["cores", "batch", "idle"], later: ["busy_poll"])
+                root, "workers", keys: ["cores", "batch", "idle", "busy_poll"])
         else { return }
         if let cores = section.list("cores") {
             var seen: [Int] = []
@@ -81,6 +81,17 @@ struct DocumentReader {
         configuration.workers.batch = section.integer("batch", in: 1...64) ?? 64
         let idle = section.choice("idle", WorkerConfiguration.IdleStrategy.self)
         configuration.workers.idle = idle ?? .adaptive
+        if section.text("busy_poll")?.text != "none" {
+            configuration.workers.busyPollBudget = section.integer("busy_poll", in: 1...1024)
+        }
+        if section.has("busy_poll"), configuration.workers.busyPollBudget != nil,
+            configuration.workers.idle == .block
+        {
+            problems.warning(
+                section.place("busy_poll"),
+                "with 'idle: block' a worker sleeps, and nobody polls for it: use 'spin' or 'adaptive'"
+            )
+        }
     }
 
     private func readMemory(_ root: ConfigurationSection, _ configuration: inout Configuration) {

@@ -79,6 +79,14 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
         // Before 6.17 there is no such option: a call then sends 32 frames, and is repeated.
         _ = unsafe setsockopt(descriptor, SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &budget, 4)
 
+        do throws(XSKError) {
+            try Self.enableBusyPoll(descriptor, interface, queueID, options)
+        } catch {
+            unsafe xsk_socket__delete(socket)
+            unsafe _ = xsk_umem__delete(umem)
+            throw error
+        }
+
         self.queueID = queueID
         fileDescriptor = descriptor
         isZeroCopy = Self.isZeroCopy(descriptor)

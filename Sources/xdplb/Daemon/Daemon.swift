@@ -238,6 +238,7 @@ struct Daemon {
         options.chunkSize = interface.chunkSize
         options.chunkCount = configuration.memory.chunksPerQueue
         options.hugePages = hugePages
+        options.busyPollBudget = configuration.workers.busyPollBudget
         return options
     }
 

@@ -42,6 +42,17 @@ import Testing
         #expect(service.sourceRanges.isEmpty && service.minimumBackends == 1)
     }
 
+    @Test(arguments: [("none", nil), ("1", 1), ("64", 64)] as [(String, Int?)])
+    func `busy polling is off or has a budget`(text: String, budget: Int?) throws {
+        #expect(try Self.read("workers: {busy_poll: \(text)}\n").workers.busyPollBudget == budget)
+        #expect(try Self.read("").workers.busyPollBudget == nil)
+    }
+
+    @Test func `busy polling by a worker that sleeps is warned of`() {
+        let messages = Self.messages("workers: {busy_poll: 64, idle: block}\n")
+        #expect(messages.count == 1 && messages[0].contains("nobody polls"))
+    }
+
     @Test func `the interface has a VLAN and a next hop of each family`() throws {
         let text = """
             version: 1
