@@ -21,6 +21,7 @@ check() { # what, command…: told, and counted when it fails
         cat /tmp/check.log
         tail -n 5 /tmp/xdplb.log
         failed=1
+        return 1
     fi
 }
 
@@ -37,25 +38,25 @@ configure() { # lines of the interface, its bind mode among them
     cat >"$config" <<END
 version: 1
 interfaces:
-  - {name: dut0, next_hop: {ipv4: 10.99.0.2}, $1}
+  - {name: dut0, next_hop: {ipv4: 10.99.0.2}, rx_ring: 1024, tx_ring: 1024, fill_ring: 2048, completion_ring: 1024, $1}
 admin: {socket: $socket}
 http: {listen: none}
 connections: {entries_per_worker: 8192}
-memory: {chunks_per_queue: 2048}
+memory: {chunks_per_queue: 4096}
 services:
   - {name: zc, vips: [40.1.1.1], ports: [80/udp], mode: ${2:-dsr}, backends: [20.1.1.10, 20.1.1.20, 20.1.1.30]}
 END
 }
 
-xdplb() { /xdplb "$@"; }
-answers() { xdplb status --admin-socket "$socket" >/tmp/status.txt 2>&1; }
+answers() { /xdplb status --admin-socket "$socket" >/tmp/status.txt 2>&1; }
 is_up() { [[ $(cat /sys/class/net/dut0/carrier 2>/dev/null) == 1 ]]; }
 is_attached() { ip link show dut0 | grep -q prog/xdp; }
 is_detached() { ! is_attached; }
-has_ended() { ! kill -0 "$pid" 2>/dev/null; }
+# One that has ended is a zombie until it is waited for.
+has_ended() { ! kill -0 "$pid" 2>/dev/null || grep -q '^State:.Z' "/proc/$pid/status"; }
 
 start() {
-    xdplb run --config "$config" --state-directory /tmp/state >/tmp/xdplb.log 2>&1 &
+    /xdplb run --config "$config" --state-directory /tmp/state >/tmp/xdplb.log 2>&1 &
     pid=$!
     wait_for 60 answers || return 1
     # Attaching resets some NICs.
@@ -71,14 +72,14 @@ stop() {
 
 # The mode as the kernel says, of every queue.
 is_zerocopy() {
-    xdplb status -o json --admin-socket "$socket" >/tmp/status.json || return 1
+    /xdplb status -o json --admin-socket "$socket" >/tmp/status.json || return 1
     grep -E -o '"bind_mode" ?: ?"[a-z]*"' /tmp/status.json | sort | uniq -c | tee /tmp/modes
     ! grep -qv zerocopy /tmp/modes && grep -q zerocopy /tmp/modes
 }
 
 peer() { ip netns exec peer /peer peer0 "$dut" "$@"; }
 
-set_mode() { xdplb mode set zc "$1" --admin-socket "$socket"; }
+set_mode() { /xdplb mode set zc "$1" --admin-socket "$socket"; }
 
 link_flaps() {
     ip link set dut0 down
@@ -87,7 +88,7 @@ link_flaps() {
 }
 
 refuses() { # words of the message…: the daemon ends by itself, says them, and leaves nothing
-    xdplb run --config "$config" --state-directory /tmp/state2 >/tmp/refused.log 2>&1 &
+    /xdplb run --config "$config" --state-directory /tmp/state2 >/tmp/refused.log 2>&1 &
     pid=$!
     wait_for 60 has_ended || { kill "$pid"; echo "it did not refuse"; return 1; }
     wait "$pid" && { echo "it ended with 0"; return 1; }
@@ -101,7 +102,7 @@ refuses() { # words of the message…: the daemon ends by itself, says them, and
 
 run_serves() {
     configure "bind_mode: zerocopy"
-    check "starts in zero-copy" start
+    check "starts in zero-copy" start || return
     check "the kernel says zero-copy for each of $queues queues" is_zerocopy
     check "dsr, every payload" peer dsr 400 200
     check "dsr, 1514 bytes with the outer header" peer dsr 100 1480
@@ -111,7 +112,7 @@ run_serves() {
     check "link down and up" link_flaps
     check "snat after it" peer snat 100 200
     check "SIGKILL leaves nothing" stop KILL
-    check "restarts in zero-copy" start
+    check "restarts in zero-copy" start || return
     check "the kernel says zero-copy again" is_zerocopy
     check "dsr after it" peer dsr 200 200
     # Another one must not disturb the first.
@@ -143,7 +144,7 @@ run_no_platform() {
     check "virtio without ACCESS_PLATFORM is refused" refuses "zerocopy"
     check "nothing is attached after it" is_detached
     configure "bind_mode: auto"
-    check "auto falls back" start
+    check "auto falls back" start || return
     check "and serves" peer dsr 100 200
     check "stops cleanly" stop
 }

@@ -73,7 +73,8 @@ static void make(uint8_t *ip, int number)
 	memcpy(ip + 12, (uint8_t[]){ 10, 9, (uint8_t)(number % 5), (uint8_t)(1 + number % 200) }, 4);
 	memcpy(ip + 16, (uint8_t[]){ 40, 1, 1, 1 }, 4);
 	put16(ip + 10, fold(add(ip, 20, 0)));
-	put16(ip + 20, (unsigned)(2000 + number));
+	/* A flow of its own in each mode: a connection stays what it was when the mode changes. */
+	put16(ip + 20, (unsigned)((is_snat ? 10000 : 2000) + number));
 	put16(ip + 22, 80);
 	put16(ip + 24, (unsigned)length - 20);
 	put16(ip + 28, (unsigned)number);

@@ -33,8 +33,9 @@ public struct XSKOptions: Sendable {
     public var transmitBudget = 128
     /// Whether the UMEM is on huge pages.
     public var hugePages = HugePages.automatic
-    /// Packets that one of our system calls has the kernel take from the NIC, with interrupts put
-    /// off meanwhile; `nil` leaves that to interrupts. See "Busy polling" in
+    /// Packets that one of our system calls has the kernel take from the NIC.
+    ///
+    /// Interrupts are put off meanwhile; `nil` leaves it to them. See "Busy polling" in
     /// Documentation/networking/napi.rst.
     public var busyPollBudget: Int?
 
