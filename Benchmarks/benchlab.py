@@ -180,6 +180,23 @@ class Lab:
         total = sent.get("sent", 0)
         return (1 - seen.get("frames", 0) / total if total else 1.0), sent.get("pps", 0)
 
+    def idle(self, mode, seconds):
+        """Share of a core that the daemon takes without traffic, and the latency of frames after silence."""
+        subject = self.start_xdplb(mode)
+
+        def used():
+            fields = pathlib.Path(f"/proc/{subject.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+        time.sleep(3)
+        before = used()
+        time.sleep(seconds)
+        share = (used() - before) / seconds
+        script = [sys.executable, str(ROOT / "Benchmarks/pingpong.py"), "20", "0.3"]
+        after = last_json(self.start("gen", *script).communicate(timeout=120)[0])
+        self.end(mode, subject)
+        return {"share": share, "first": after}
+
     def latency(self, variant, count):
         """Microseconds from before a frame is sent to the kernel's timestamp of its return, sorted; one at a time."""
         subject = self.start_variant(variant, 60)

@@ -8,7 +8,9 @@ import time
 
 SO_TIMESTAMPNS = 35
 COUNT = int(sys.argv[1])
-WARM = 200
+# Seconds of silence before each frame: how long a worker takes that has gone to sleep.
+GAP = float(sys.argv[2]) if len(sys.argv) > 2 else 0
+WARM = 0 if GAP else 200
 
 
 def checksum(data):
@@ -32,6 +34,8 @@ receiver.settimeout(0.5)
 times, lost = [], 0
 for number in range(COUNT + WARM):
     data = frame(number)
+    if GAP:
+        time.sleep(GAP)
     start = time.clock_gettime_ns(time.CLOCK_REALTIME)
     receiver.send(data)
     try:
@@ -46,4 +50,4 @@ for number in range(COUNT + WARM):
         lost += 1
 times.sort()
 pick = lambda share: round(times[min(len(times) - 1, int(share * len(times)))], 2) if times else None
-print(json.dumps({"count": len(times), "lost": lost, "p50": pick(0.5), "p90": pick(0.9), "p99": pick(0.99), "p999": pick(0.999)}))
+print(json.dumps({"count": len(times), "lost": lost, "p50": pick(0.5), "p90": pick(0.9), "p99": pick(0.99), "p999": pick(0.999), "max": pick(1)}))

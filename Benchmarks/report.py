@@ -73,6 +73,12 @@ def latency(rows):
     return table(["variant", "p50, µs", "p90", "p99", "p99.9", "lost"], out)
 
 
+def idle(rows):
+    out = [[f"{max(row['share'] for row in rows):.1%}", f"{statistics.median(row['first']['p50'] for row in rows):.0f}",
+            f"{max(row['first']['max'] for row in rows):.0f}", sum(row["first"]["lost"] for row in rows)]]
+    return table(["share of a core, most of the runs", "first frame, p50 µs", "longest, µs", "lost"], out)
+
+
 def spread(rows):
     out = []
     for mode, counts in rows.items():
@@ -83,7 +89,7 @@ def spread(rows):
     return table(["mode", "backends that got packets", "least ÷ mean", "most ÷ mean"], out)
 
 
-SECTIONS = {"logic": logic, "scale": scale, "hairpin": hairpin, "nodrop": hairpin, "latency": latency, "spread": spread}
+SECTIONS = {"logic": logic, "scale": scale, "hairpin": hairpin, "nodrop": hairpin, "latency": latency, "idle": idle, "spread": spread}
 
 
 def text(results):
