@@ -56,6 +56,27 @@ static inline __attribute__((always_inline)) __u64 xdplb_cycles(void)
 	return now;
 }
 
+/* Which of the sixteen words of a bucket are zero, one bit each. */
+static inline __attribute__((always_inline)) __u32 xdplb_zero_words(const __u32 *_Nonnull words)
+{
+#ifdef __SSE2__
+	const __m128i zero = _mm_setzero_si128();
+	const __m128i *quarter = (const __m128i *)words;
+	const __m128i first = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_loadu_si128(quarter), zero),
+					      _mm_cmpeq_epi32(_mm_loadu_si128(quarter + 1), zero));
+	const __m128i second = _mm_packs_epi32(_mm_cmpeq_epi32(_mm_loadu_si128(quarter + 2), zero),
+					       _mm_cmpeq_epi32(_mm_loadu_si128(quarter + 3), zero));
+
+	return (__u32)_mm_movemask_epi8(_mm_packs_epi16(first, second));
+#else
+	__u32 zeros = 0;
+
+	for (int i = 0; i < 16; i++)
+		zeros |= (__u32)(words[i] == 0) << i;
+	return zeros;
+#endif
+}
+
 /* Which of eight words have `tag` in their uppermost byte, two bits each: half a bucket of the
  * connection table in one step, as a loop with an exit in the middle is guessed wrong too often. */
 static inline __attribute__((always_inline)) __u32

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// Whose packets a connection has, by number: in one word, as they are mostly passed on together.
+struct Parties: BitwiseCopyable {
+    var backend = MaglevTable.nobody
+    var service: UInt16 = 0
+}
+
 /// The record that pins a flow to a backend: one cache line.
 ///
 /// Free of pointers, so that the table can move to another process as it is. `key` is the flow
@@ -15,11 +21,11 @@ struct ConnectionEntry: BitwiseCopyable {
         static let backendFinished: UInt8 = 4
     }
 
+    /// With what ``rewrite`` is, in the words that a key of IPv4 leaves free.
     var key: FiveTuple
-    var backend: UInt16
+    private(set) var parties: Parties
     /// ``BackendRecord/epoch`` when the entry was made.
     var backendEpoch: UInt16
-    var service: UInt16
     /// In host byte order; 0 in `dsr`.
     var snatPort: UInt16
     /// Time of the latest packet.
@@ -43,9 +49,8 @@ struct ConnectionEntry: BitwiseCopyable {
         tick: Tick
     ) {
         self.key = key
-        self.backend = backend
+        parties = Parties(backend: backend, service: service)
         self.backendEpoch = backendEpoch
-        self.service = service
         self.snatPort = snatPort
         self.snatAddress = snatAddress
         self.state = state
@@ -58,6 +63,15 @@ struct ConnectionEntry: BitwiseCopyable {
     static let free = ConnectionEntry(
         key: .zero, service: 0, backend: 0, backendEpoch: 0, mode: .dsr, state: .free,
         snatAddress: 0, snatPort: 0, tick: Tick(milliseconds: 0))
+
+    @inline(__always) var backend: UInt16 { parties.backend }
+    @inline(__always) var service: UInt16 { parties.service }
+
+    /// What is made of the client's packets, of IPv4 in `snat`; meaningless in others.
+    @inline(__always) var rewrite: IPv4Rewrite {
+        get { IPv4Rewrite(words: (key.rest.0, key.rest.1)) }
+        set { (key.rest.0, key.rest.1) = newValue.words }
+    }
 
     @inline(__always) var mode: ForwardingMode {
         modeAndFlags & Self.snatBit == 0 ? .dsr : .snat

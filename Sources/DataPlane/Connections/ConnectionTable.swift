@@ -22,7 +22,7 @@ struct ConnectionTable: ~Copyable {
 
     private let header: UnsafeMutablePointer<TableHeader>
     private let words: PowerOfTwoTable<UInt32>
-    private let entries: FixedTable<ConnectionEntry>
+    let entries: FixedTable<ConnectionEntry>
     private let bucketMask: Int
 
     /// Entries that can be in use at once.
@@ -77,25 +77,16 @@ struct ConnectionTable: ~Copyable {
         nonmutating unsafeMutableAddress { unsafe entries.mutableAddress(of: Int(index)) }
     }
 
-    /// Where the entry at a reference of a bucket lies, for a caller that uses much of it.
-    @inline(__always)
-    func pointer(to index: UInt32) -> UnsafeMutablePointer<ConnectionEntry> {
-        unsafe entries.mutableAddress(ofValid: Int(index))
-    }
-
     // MARK: Look-up
 
     @inline(__always)
-    func prefetchBucket(_ hash: UInt64) { words.prefetch(Self.firstWord(hash)) }
+    func prefetchBucket(_ hash: UInt64) { buckets.prefetch(hash) }
 
+    /// The line that an insertion writes, after `ahead` others.
     @inline(__always)
-    func prefetchEntry(_ index: UInt32) { entries.prefetch(Int(index)) }
-
-    /// The line that the next insertion writes.
-    @inline(__always)
-    func prefetchFree() {
+    func prefetchFree(after ahead: UInt32) {
         let next = unsafe header.pointee.firstFree
-        unsafe entries.prefetch(Int(next != 0 ? next : header.pointee.untouched))
+        unsafe entries.prefetch(Int(next != 0 ? next : header.pointee.untouched &+ ahead))
     }
 
     /// The buckets by themselves, to be searched in a loop.
@@ -104,6 +95,9 @@ struct ConnectionTable: ~Copyable {
     /// The buckets of a table, as long as it lives.
     struct Buckets {
         fileprivate let words: PowerOfTwoTable<UInt32>
+
+        @inline(__always)
+        func prefetch(_ hash: UInt64) { words.prefetch(firstWord(hash)) }
 
         /// The first entry whose tag fits the hash, to be prefetched; 0 when none does.
         @inline(__always)
@@ -168,6 +162,20 @@ struct ConnectionTable: ~Copyable {
 
     // MARK: Change
 
+    /// Whether an entry is free that can be found by a hash, and one more in the same bucket.
+    @inline(__always)
+    func hasRoom(for hash: UInt64) -> Bool {
+        unsafe (header.pointee.firstFree != 0 || Int(header.pointee.untouched) <= capacity)
+            && hasRoom(inBucketOf: hash)
+    }
+
+    /// Whether a bucket has two slots or more.
+    @inline(__always)
+    func hasRoom(inBucketOf hash: UInt64) -> Bool {
+        let first = Self.firstWord(hash) &+ Self.slotsPerBucket
+        return words[first &- 1] | words[first &- 2] == 0
+    }
+
     /// A free entry; 0 when all are in use.
     ///
     /// Its content is undefined.
@@ -175,8 +183,11 @@ struct ConnectionTable: ~Copyable {
     func allocate() -> UInt32 {
         let free = unsafe header.pointee.firstFree
         if free != 0 {
-            unsafe header.pointee.firstFree = entries[Int(free)].lastSeen
+            let next = entries[Int(free)].lastSeen
+            unsafe header.pointee.firstFree = next
             unsafe header.pointee.used &+= 1
+            // The list goes through all of the table: its next line is wanted soon.
+            entries.prefetch(Int(next))
             return free
         }
         let next = unsafe header.pointee.untouched
@@ -228,11 +239,16 @@ struct ConnectionTable: ~Copyable {
 
     @inline(__always)
     private func append(_ word: UInt32, toBucketAt first: Int) -> Bool {
-        for position in 0..<Self.slotsPerBucket where words[first &+ position] == 0 {
-            words[first &+ position] = word
-            return true
-        }
-        return false
+        let free = freeSlots(inBucketAt: first)
+        guard free != 0 else { return false }
+        words[first &+ free.trailingZeroBitCount] = word
+        return true
+    }
+
+    /// The free slots of a bucket, one bit each: the last ones, as there are no gaps.
+    @inline(__always)
+    private func freeSlots(inBucketAt first: Int) -> UInt32 {
+        unsafe xdplb_zero_words(words.address(of: first)) & (1 << UInt32(Self.slotsPerBucket) - 1)
     }
 
     private func remove(_ word: UInt32, fromBucketAt first: Int) -> Bool {

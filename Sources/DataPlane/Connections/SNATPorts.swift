@@ -80,7 +80,20 @@ struct SNATPorts: ~Copyable {
         return port
     }
 
+    /// Takes a port that ``peek(_:of:preferring:)`` gave; `false` when it is in use.
+    @inline(__always)
+    func take(_ port: Int, _ key: Key, of count: Int) -> Bool {
+        guard let set = firstWord(of: key), port < count, count <= portsPerAddress,
+            words[bits(set) &+ port >> 6].isClear(port)
+        else { return false }
+        // Where the last one was found there are mostly more.
+        if words[set] == UInt64(port) { words[set] = UInt64(port &+ 1 == count ? 0 : port &+ 1) }
+        mark(port, in: set, of: count)
+        return true
+    }
+
     /// The port that ``take(_:of:preferring:)`` would take.
+    @inline(__always)
     func peek(_ key: Key, of count: Int, preferring preferred: Int?) -> Int? {
         guard let set = firstWord(of: key) else { return nil }
         return choose(in: set, of: count, preferring: preferred)

@@ -43,9 +43,10 @@ struct SNATAddressRecord: BitwiseCopyable {
     func owner(ofIndex index: UInt32) -> Int { Int(index / sliceCount) }
 
     /// Indices that a worker owns; none when there are more workers than ports.
+    @inline(__always)
     func slice(of worker: Int) -> Range<UInt32> {
-        let start = min(UInt32(worker) &* sliceCount, portCount)
-        return start..<min(start &+ sliceCount, portCount)
+        let start = min(UInt32(truncatingIfNeeded: worker) &* sliceCount, portCount)
+        return Range(uncheckedBounds: (start, min(start &+ sliceCount, portCount)))
     }
 }
 
@@ -84,6 +85,19 @@ struct SNATTable: ~Copyable {
     @inline(__always)
     func record(_ id: UInt16) -> SNATAddressRecord {
         Int(id) < records.table.count ? records.table[Int(id)] : .none
+    }
+
+    /// Where the record of a number that the plan has lies.
+    @inline(__always)
+    func recordAddress(_ id: UInt16) -> UnsafePointer<SNATAddressRecord> {
+        unsafe records.table.address(of: Int(id))
+    }
+
+    /// Ports of an address that a worker owns; 0 when there is none of that number.
+    @inline(__always)
+    func sliceCount(of id: UInt16, _ worker: Int) -> Int {
+        guard Int(id) < records.table.count else { return 0 }
+        return unsafe records.table.address(of: Int(id)).pointee.slice(of: worker).count
     }
 
     /// The address of that number; zero when there is none.

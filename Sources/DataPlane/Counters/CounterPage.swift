@@ -79,6 +79,15 @@ public struct CounterPage: @unchecked Sendable {
         add(count, at: Self.index(id, counter))
     }
 
+    /// Counts a client's packet that goes to a backend.
+    @inline(__always)
+    func addIn(bytes: UInt64, of parties: Parties) {
+        add(1, to: .packetsIn, ofService: parties.service)
+        add(bytes, to: .bytesIn, ofService: parties.service)
+        add(1, to: .packets, ofBackend: parties.backend)
+        add(bytes, to: .bytes, ofBackend: parties.backend)
+    }
+
     /// A connection of a service and a backend began: two levels and two totals rise.
     func beginConnection(service: UInt16, backend: UInt16) {
         add(1, to: .newConnections, ofService: service)

@@ -3,17 +3,16 @@
 /// Source and destination address and port, and the protocol: what packets of one flow share.
 ///
 /// Two IPv4 addresses are kept in one word, so that what is most of the traffic is compared in two
-/// steps; all others as they are, in four words.
-public struct FiveTuple: Hashable, Sendable, BitwiseCopyable {
+/// steps and written in two; all others as they are, in four words.
+public struct FiveTuple: Sendable, BitwiseCopyable {
     /// Of IPv4, both addresses, the source in the upper half; else the first half of the source.
-    private let first: UInt64
-    /// The second half of the source, the first and the second of the destination; 0 for IPv4.
-    private let second: UInt64
-    private let third: UInt64
-    private let fourth: UInt64
+    private var first: UInt64
     /// Form, source port, destination port and protocol, from the most significant bits down: the
     /// lowest of 24, 16, 16, 8.
-    let tail: UInt64
+    private(set) var tail: UInt64
+    /// The second half of the source, the first and the second of the destination; of IPv4, nothing:
+    /// whoever holds the tuple may keep other things there.
+    var rest: (UInt64, UInt64, UInt64)
 
     /// The bit of ``tail`` that tells four words of addresses from one.
     private static let wide: UInt64 = 1 << 40
@@ -42,9 +41,14 @@ public struct FiveTuple: Hashable, Sendable, BitwiseCopyable {
     @inline(__always)
     init(_ source: UInt32, _ destination: UInt32, _ ports: UInt32, _ transport: UInt8) {
         first = UInt64(source) << 32 | UInt64(destination)
-        second = 0
-        third = 0
-        fourth = 0
+        tail = UInt64(ports) << 8 | UInt64(transport)
+        rest = (0, 0, 0)
+    }
+
+    /// Becomes a tuple of IPv4: source and destination, the source in the upper half.
+    @inline(__always)
+    mutating func set(ipv4 addresses: UInt64, ports: UInt32, transport: UInt8) {
+        first = addresses
         tail = UInt64(ports) << 8 | UInt64(transport)
     }
 
@@ -52,9 +56,7 @@ public struct FiveTuple: Hashable, Sendable, BitwiseCopyable {
     @inline(__always)
     init(wide source: IPAddress, _ destination: IPAddress, _ ports: UInt32, _ transport: UInt8) {
         first = source.high
-        second = source.low
-        third = destination.high
-        fourth = destination.low
+        rest = (source.low, destination.high, destination.low)
         tail = Self.wide | UInt64(ports) << 8 | UInt64(transport)
     }
 
@@ -71,7 +73,7 @@ public struct FiveTuple: Hashable, Sendable, BitwiseCopyable {
     public var source: IPAddress {
         isIPv4
             ? IPAddress(IPv4Address(UInt32(truncatingIfNeeded: first >> 32)))
-            : IPAddress(high: first, low: second)
+            : wideSource
     }
 
     /// Where it goes.
@@ -79,8 +81,14 @@ public struct FiveTuple: Hashable, Sendable, BitwiseCopyable {
     public var destination: IPAddress {
         isIPv4
             ? IPAddress(IPv4Address(UInt32(truncatingIfNeeded: first)))
-            : IPAddress(high: third, low: fourth)
+            : wideDestination
     }
+
+    /// Both addresses when not both are of IPv4.
+    @inline(__always)
+    var wideSource: IPAddress { IPAddress(high: first, low: rest.0) }
+    @inline(__always)
+    var wideDestination: IPAddress { IPAddress(high: rest.1, low: rest.2) }
 
     /// Both addresses of IPv4, the source in the upper half.
     @inline(__always)
@@ -111,10 +119,20 @@ public struct FiveTuple: Hashable, Sendable, BitwiseCopyable {
 
     @inline(__always)
     static func same(_ left: FiveTuple, _ right: FiveTuple) -> Bool {
-        left.tail == right.tail && left.first == right.first
-            && (left.isIPv4
-                || left.second == right.second && left.third == right.third
-                    && left.fourth == right.fourth)
+        guard left.tail == right.tail, left.first == right.first else { return false }
+        return left.isIPv4 || left.rest == right.rest
+    }
+}
+
+extension FiveTuple: Hashable {
+    /// Whether all five are the same.
+    public static func == (left: FiveTuple, right: FiveTuple) -> Bool { same(left, right) }
+
+    /// Feeds all five into the hasher.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(tail)
+        hasher.combine(source)
+        hasher.combine(destination)
     }
 }
 

@@ -20,9 +20,17 @@ struct FlowHash: BitwiseCopyable, Sendable {
 
     @inline(__always)
     func hash(_ flow: FiveTuple) -> UInt64 {
-        let addresses =
-            flow.isIPv4 ? flow.ipv4Addresses : Self.folded(flow, secrets.4, secrets.5)
-        return hash(addresses: addresses, flow.tail)
+        flow.isIPv4 ? hash(ipv4: flow) : hash(ipv6: flow)
+    }
+
+    /// The hash of a flow that is known to be of IPv4.
+    @inline(__always)
+    func hash(ipv4 flow: FiveTuple) -> UInt64 { hash(addresses: flow.ipv4Addresses, flow.tail) }
+
+    /// The hash of a flow that is known not to be.
+    @inline(__always)
+    func hash(ipv6 flow: FiveTuple) -> UInt64 {
+        hash(addresses: Self.folded(flow, secrets.4, secrets.5), flow.tail)
     }
 
     @inline(__always)
@@ -37,8 +45,9 @@ struct FlowHash: BitwiseCopyable, Sendable {
     /// Both addresses of IPv6 in one word.
     @inline(__always)
     private static func folded(_ flow: FiveTuple, _ first: UInt64, _ second: UInt64) -> UInt64 {
-        let source = fold(flow.source.low ^ first, flow.source.high ^ second)
-        let destination = fold(flow.destination.low ^ second, flow.destination.high ^ first)
+        let source = fold(flow.wideSource.low ^ first, flow.wideSource.high ^ second)
+        let destination = fold(
+            flow.wideDestination.low ^ second, flow.wideDestination.high ^ first)
         return source ^ (destination << 32 | destination >> 32)
     }
 

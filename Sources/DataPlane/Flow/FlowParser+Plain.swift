@@ -1,5 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// What the link puts in front of IP, as a type, so that code for it has offsets that are constants.
+protocol PlainLink {
+    /// Bytes in front of the IP header.
+    static var headerLength: Int { get }
+    /// Whether there is a VLAN tag in them.
+    static var isTagged: Bool { get }
+}
+
+/// Ethernet.
+enum UntaggedLink: PlainLink {
+    @inline(__always) static var headerLength: Int { EthernetHeader.byteCount }
+    @inline(__always) static var isTagged: Bool { false }
+}
+
+/// Ethernet with a VLAN tag.
+enum TaggedLink: PlainLink {
+    @inline(__always) static var headerLength: Int {
+        EthernetHeader.byteCount + VLANTag.byteCount
+    }
+    @inline(__always) static var isTagged: Bool { true }
+}
+
+/// One of the two families of plain packets.
+protocol PlainFamily {
+    /// Notes flow, hash and layout of a plain packet; `false` when it may not be one.
+    static func parse<Link: PlainLink>(
+        _ frame: Frame, behind link: Link.Type, with snapshot: borrowing ForwardingSnapshot,
+        into packet: inout PacketState
+    ) -> Bool
+}
+
+/// ``FlowParser/parsePlainIPv4(_:behind:with:into:)``
+enum PlainIPv4: PlainFamily {
+    @inline(__always)
+    static func parse<Link: PlainLink>(
+        _ frame: Frame, behind link: Link.Type, with snapshot: borrowing ForwardingSnapshot,
+        into packet: inout PacketState
+    ) -> Bool {
+        FlowParser.parsePlainIPv4(frame, behind: link, with: snapshot, into: &packet)
+    }
+}
+
+/// ``FlowParser/parsePlainIPv6(_:behind:with:into:)``
+enum PlainIPv6: PlainFamily {
+    @inline(__always)
+    static func parse<Link: PlainLink>(
+        _ frame: Frame, behind link: Link.Type, with snapshot: borrowing ForwardingSnapshot,
+        into packet: inout PacketState
+    ) -> Bool {
+        FlowParser.parsePlainIPv6(frame, behind: link, with: snapshot, into: &packet)
+    }
+}
+
 /// What nearly every frame is: a whole TCP segment or UDP datagram behind an IP header without
 /// options or extensions.
 ///
@@ -8,22 +61,18 @@
 /// looked at when that began, and of the rest ``FlowParser/canBegin(_:)`` says so. What it does not
 /// accept may be anything: that is for the other to find out.
 extension FlowParser {
-    /// Notes flow, hash and layout of a plain packet; `false` when it may not be one.
+    /// The first `count` bytes of a frame that has that many behind the link's header, which says
+    /// that `type` follows; `nil` for any other.
     @inline(__always)
-    static func parsePlain(
-        _ frame: Frame, with snapshot: borrowing ForwardingSnapshot,
-        into packet: inout PacketState
-    ) -> Bool {
-        // Of a tagged frame, the tag is looked at as well.
-        guard let link = frame.bytes(at: snapshot.link.typeOffset, count: 2),
-            snapshot.link.vlan == 0 || LinkHeader.type(of: frame, on: snapshot.link) != nil
-        else { return false }
-        let type: UInt16 = link.load(0)
-        if type == EthernetHeader.EtherType.ipv4 {
-            return parsePlainIPv4(frame, with: snapshot, into: &packet)
-        }
-        guard type == EthernetHeader.EtherType.ipv6 else { return false }
-        return parsePlainIPv6(frame, with: snapshot, into: &packet)
+    private static func headers<Link: PlainLink>(
+        _ frame: Frame, behind link: Link.Type, _ type: UInt16, count: Int,
+        with snapshot: borrowing ForwardingSnapshot
+    ) -> HeaderBytes? {
+        guard let headers = frame.bytes(at: 0, count: Link.headerLength + count),
+            headers.load(Link.headerLength - 2) == type,
+            !Link.isTagged || LinkHeader.type(of: frame, on: snapshot.link) != nil
+        else { return nil }
+        return headers
     }
 
     /// Whether a connection may begin between these addresses.
@@ -33,42 +82,43 @@ extension FlowParser {
                 ? canBeClient(flow.source.lowWord) : canBeClient(flow.source))
     }
 
+    /// Notes flow, hash and layout of a plain packet of IPv4; `false` when it may not be one.
     @inline(__always)
-    private static func parsePlainIPv4(
-        _ frame: Frame, with snapshot: borrowing ForwardingSnapshot,
+    static func parsePlainIPv4<Link: PlainLink>(
+        _ frame: Frame, behind link: Link.Type, with snapshot: borrowing ForwardingSnapshot,
         into packet: inout PacketState
     ) -> Bool {
-        let offset = snapshot.link.headerLength
-        guard let ip = frame.bytes(at: offset, count: IPv4Header.byteCount + UDPHeader.byteCount)
+        let offset = Link.headerLength
+        guard
+            let headers = headers(
+                frame, behind: link, EthernetHeader.EtherType.ipv4,
+                count: IPv4Header.byteCount + UDPHeader.byteCount, with: snapshot)
         else { return false }
         // Version to length, identification to fragment; TTL to checksum, source; destination, ports.
-        let first: UInt64 = ip.load(0)
-        let second: UInt64 = ip.load(8)
-        let third: UInt64 = ip.load(16)
+        let first: UInt64 = headers.load(offset)
+        let second: UInt64 = headers.load(offset + 8)
+        let third: UInt64 = headers.load(offset + 16)
         let length = UInt16(truncatingIfNeeded: first >> 32)
         // A sum of 16-bit words is all ones, or 0 modulo 65535, and so is that of 32-bit words.
         let sum =
             (first >> 32) &+ (first & 0xffff_ffff) &+ (second >> 32) &+ (second & 0xffff_ffff)
             &+ (third >> 32)
-        guard first & (0xff << 56 | UInt64(IPv4Header.Fragment.mask)) == 0x45 << 56,
+        guard first >> 56 == 0x45, first & UInt64(IPv4Header.Fragment.mask) == 0,
             length >= IPv4Header.byteCount + UDPHeader.byteCount,
             offset &+ Int(length) <= frame.length, isMultipleOf65535(sum)
         else { return false }
         let transport = UInt8(truncatingIfNeeded: second >> 48)
         guard
             let flags = plainTransportFlags(
-                transport, of: frame, at: offset &+ IPv4Header.byteCount,
+                transport, of: frame, at: offset + IPv4Header.byteCount,
                 count: length &- UInt16(IPv4Header.byteCount))
         else { return false }
-        let flow = FiveTuple(
-            UInt32(truncatingIfNeeded: second), UInt32(truncatingIfNeeded: third >> 32),
-            UInt32(truncatingIfNeeded: third), transport)
-        packet.flow = flow
-        packet.hash = snapshot.flowHash.hash(flow)
+        packet.flow.set(
+            ipv4: second << 32 | third >> 32, ports: UInt32(truncatingIfNeeded: third),
+            transport: transport)
+        packet.hash = snapshot.flowHash.hash(ipv4: packet.flow)
         packet.layout = FrameLayout(
-            transportOffset: UInt16(truncatingIfNeeded: offset &+ IPv4Header.byteCount),
-            packetLength: length, fragment: UInt16(truncatingIfNeeded: first),
-            typeOfService: UInt8(truncatingIfNeeded: first >> 48), tcpFlags: flags)
+            ipv4: first, transportOffset: offset + IPv4Header.byteCount, tcpFlags: flags)
         packet.isRead()
         return true
     }
@@ -80,31 +130,36 @@ extension FlowParser {
         number &* 0xfffe_fffe_fffe_ffff <= UInt64.max / 0xffff
     }
 
+    /// Notes flow, hash and layout of a plain packet of IPv6; `false` when it may not be one.
     @inline(__always)
-    private static func parsePlainIPv6(
-        _ frame: Frame, with snapshot: borrowing ForwardingSnapshot,
+    static func parsePlainIPv6<Link: PlainLink>(
+        _ frame: Frame, behind link: Link.Type, with snapshot: borrowing ForwardingSnapshot,
         into packet: inout PacketState
     ) -> Bool {
-        let offset = snapshot.link.headerLength
-        guard let ip = frame.bytes(at: offset, count: IPv6Header.byteCount + UDPHeader.byteCount)
+        let offset = Link.headerLength
+        guard
+            let headers = headers(
+                frame, behind: link, EthernetHeader.EtherType.ipv6,
+                count: IPv6Header.byteCount + UDPHeader.byteCount, with: snapshot)
         else { return false }
-        let first: UInt64 = ip.load(0)
-        let source = IPAddress(high: ip.load(8), low: ip.load(16))
-        let destination = IPAddress(high: ip.load(24), low: ip.load(32))
+        let first: UInt64 = headers.load(offset)
+        let source = IPAddress(high: headers.load(offset + 8), low: headers.load(offset + 16))
+        let destination = IPAddress(
+            high: headers.load(offset + 24), low: headers.load(offset + 32))
         let count = UInt16(truncatingIfNeeded: first >> 16)
         let length = IPv6Header.byteCount &+ Int(count)
         guard first >> 60 == 6, offset &+ length <= frame.length, length <= UInt16.max,
             // An IPv4 address has no business here, and would look like one.
-            !source.isIPv4, !destination.isIPv4
+            source.high != 0 || !source.isIPv4, destination.high != 0 || !destination.isIPv4
         else { return false }
         let transport = UInt8(truncatingIfNeeded: first >> 8)
         guard
             let flags = plainTransportFlags(
                 transport, of: frame, at: offset &+ IPv6Header.byteCount, count: count)
         else { return false }
-        let flow = FiveTuple(wide: source, destination, ip.load(40), transport)
+        let flow = FiveTuple(wide: source, destination, headers.load(offset + 40), transport)
         packet.flow = flow
-        packet.hash = snapshot.flowHash.hash(flow)
+        packet.hash = snapshot.flowHash.hash(ipv6: flow)
         packet.layout = FrameLayout(
             transportOffset: UInt16(truncatingIfNeeded: offset &+ IPv6Header.byteCount),
             packetLength: UInt16(truncatingIfNeeded: length),

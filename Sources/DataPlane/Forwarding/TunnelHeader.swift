@@ -16,8 +16,10 @@ struct TunnelHeader: BitwiseCopyable {
     /// ``BackendRecord/carriedEpoch``, or that of nobody when this way is not for the backend.
     private(set) var carriedEpoch: UInt32
     /// Bytes of the outer header.
-    private var overhead: UInt32
-    /// The headers; before an IPv4 one, the sum of the words that stay the same, not folded, in the
+    private var overhead: UInt16
+    /// Whether it is of IPv4, and its source the same for all packets.
+    private var isPlain: Bool
+    /// The headers; before an IPv4 one, the sum of the words that stay the same, folded, in the
     /// upper half, and its third word without the checksum in the lower.
     private var words: Words
 
@@ -27,6 +29,7 @@ struct TunnelHeader: BitwiseCopyable {
     private init() {
         carriedEpoch = .max
         overhead = 0
+        isPlain = false
         words = (0, 0, 0, 0, 0, 0, 0)
     }
 
@@ -55,12 +58,13 @@ struct TunnelHeader: BitwiseCopyable {
             let life = UInt32(link.outerTimeToLive) << 8 | UInt32(Encapsulation.ipv4InIP)
             let destination = backend.address.lowWord
             let sum =
-                0x4500 &+ UInt32(IPv4Header.Fragment.dontFragment) &+ life
+                UInt32(IPv4Header.Fragment.dontFragment) &+ life
                 &+ (link.outerIPv4 >> 16) &+ (link.outerIPv4 & 0xffff)
                 &+ (destination >> 16) &+ (destination & 0xffff)
-            words.0 = UInt64(sum) << 32 | UInt64(life) << 16
+            words.0 = UInt64(InternetChecksum.fold(sum)) << 32 | UInt64(life) << 16
+            isPlain = link.outerIPv4HashMask == 0
         }
-        self.overhead = UInt32(overhead)
+        self.overhead = UInt16(overhead)
         carriedEpoch = backend.carriedEpoch
     }
 
@@ -72,41 +76,75 @@ struct TunnelHeader: BitwiseCopyable {
     @inline(__always)
     static func wrap(
         _ frame: Frame, _ layout: FrameLayout, hash: UInt64, identification: inout UInt16,
-        in header: UnsafePointer<TunnelHeader>, on link: borrowing LinkRecord
+        in header: UnsafePointer<TunnelHeader>, with snapshot: borrowing ForwardingSnapshot
+    ) -> Frame? {
+        guard unsafe header.pointee.isPlain, !layout.isIPv6 else {
+            return unsafe wrapOther(frame, layout, hash, &identification, header, snapshot)
+        }
+        let first = layout.outerIPv4Word(on: snapshot.link)
+        let totalLength = Int(first & 0xffff)
+        let headerLength = snapshot.link.headerLength
+        guard totalLength <= snapshot.link.mtu, frame.headroom >= byteCount else { return nil }
+        let bytes = unsafe frame.filled(
+            before: headerLength, with: header, count: ipv4ByteCount)
+        bytes.store(first, at: ipv4ByteCount - 20)
+        let fixed = unsafe header.pointee.words.0
+        var sum = UInt32(truncatingIfNeeded: fixed >> 32) &+ first
+        if layout.mayBeFragmented {
+            sum &+= UInt32(truncatingIfNeeded: identify(bytes, &identification))
+        }
+        let third = UInt32(truncatingIfNeeded: fixed) | UInt32(InternetChecksum(ofSum: sum).value)
+        bytes.store(third, at: ipv4ByteCount - 12)
+        return frame.moved(by: -IPv4Header.byteCount, length: headerLength &+ totalLength)
+    }
+
+    /// Gives an outer header that may be cut up an identification (RFC 6864 §4.1).
+    ///
+    /// - Returns: What its words sum up to then, less those of one that may not.
+    @inline(__always)
+    private static func identify(_ bytes: HeaderBytes, _ identification: inout UInt16) -> UInt64 {
+        identification &+= 1
+        bytes.store(UInt32(identification) << 16, at: ipv4ByteCount - 16)
+        // What it is added to has the header's first word in it, so no sum is below 0.
+        return UInt64(identification) &- UInt64(IPv4Header.Fragment.dontFragment)
+    }
+
+    /// The same for what else there is: IPv6 inside or outside, a source that depends on the flow.
+    @inline(never)
+    private static func wrapOther(
+        _ frame: Frame, _ layout: FrameLayout, _ hash: UInt64, _ identification: inout UInt16,
+        _ header: UnsafePointer<TunnelHeader>, _ snapshot: borrowing ForwardingSnapshot
     ) -> Frame? {
         let overhead = unsafe Int(header.pointee.overhead)
-        let packetLength = Int(layout.packetLength)
-        let totalLength = packetLength &+ overhead
-        guard totalLength <= link.mtu, frame.headroom >= byteCount else { return nil }
-        let typeOfService = UInt32(
-            layout.typeOfService & link.typeOfServiceMask | link.typeOfServiceBits)
+        let totalLength = Int(layout.packetLength) &+ overhead
+        guard totalLength <= snapshot.link.mtu, frame.headroom >= byteCount else { return nil }
         if overhead == IPv4Header.byteCount {
             let bytes = unsafe frame.filled(
-                before: link.headerLength, with: header, count: ipv4ByteCount)
-            let length = UInt32(truncatingIfNeeded: totalLength)
-            bytes.store(0x4500_0000 | typeOfService << 16 | length, at: ipv4ByteCount - 20)
+                before: snapshot.link.headerLength, with: header, count: ipv4ByteCount)
+            let first = layout.outerIPv4Word(on: snapshot.link)
+            bytes.store(first, at: ipv4ByteCount - 20)
             let fixed = unsafe header.pointee.words.0
-            var sum = UInt32(truncatingIfNeeded: fixed >> 32) &+ typeOfService &+ length
+            var sum = (fixed >> 32) &+ UInt64(first)
             var third = UInt32(truncatingIfNeeded: fixed)
             if layout.isIPv6 {
-                sum &+= UInt32(transportDifference)
+                sum &+= UInt64(transportDifference)
                 third &+= UInt32(transportDifference) << 16
             }
-            if layout.fragment & IPv4Header.Fragment.dontFragment == 0 {
-                identification &+= 1
-                sum &+= UInt32(identification) &- UInt32(IPv4Header.Fragment.dontFragment)
-                bytes.store(UInt32(identification) << 16, at: ipv4ByteCount - 16)
+            if layout.mayBeFragmented {
+                sum &+= identify(bytes, &identification)
             }
-            if link.outerIPv4HashMask != 0 {
-                let hashed = UInt32(truncatingIfNeeded: hash) & link.outerIPv4HashMask
-                sum &+= (hashed >> 16) &+ (hashed & 0xffff)
-                bytes.store(link.outerIPv4 | hashed, at: ipv4ByteCount - 8)
+            if snapshot.link.outerIPv4HashMask != 0 {
+                let hashed = UInt32(truncatingIfNeeded: hash) & snapshot.link.outerIPv4HashMask
+                sum &+= UInt64(hashed)
+                bytes.store(snapshot.link.outerIPv4 | hashed, at: ipv4ByteCount - 8)
             }
-            third |= UInt32(InternetChecksum(ofSum: sum).value)
-            bytes.store(third, at: ipv4ByteCount - 12)
+            bytes.store(
+                third | UInt32(InternetChecksum(ofWideSum: sum).value), at: ipv4ByteCount - 12)
         } else {
             let bytes = unsafe frame.filled(
-                before: link.headerLength, with: header, count: ipv6ByteCount)
+                before: snapshot.link.headerLength, with: header, count: ipv6ByteCount)
+            let typeOfService = UInt32(
+                layout.typeOfService & snapshot.link.typeOfServiceMask | snapshot.link.typeOfServiceBits)
             let label = UInt32(truncatingIfNeeded: hash >> 40) & 0xf_ffff
             let first = 6 << 28 | typeOfService << 20 | label
             bytes.store(first, at: ipv6ByteCount - 40)
@@ -114,15 +152,23 @@ struct TunnelHeader: BitwiseCopyable {
             if layout.isIPv6 {
                 bytes.store(Encapsulation.ipv6InIP, at: ipv6ByteCount - 34)
             }
-            if link.outerIPv6HashMask != 0 {
-                let source = link.outerIPv6.low | hash & link.outerIPv6HashMask
+            if snapshot.link.outerIPv6HashMask != 0 {
+                let source = snapshot.link.outerIPv6.low | hash & snapshot.link.outerIPv6HashMask
                 bytes.store(source, at: ipv6ByteCount - 24)
             }
         }
-        return frame.moved(by: 0 &- overhead, length: link.headerLength &+ totalLength)
+        return frame.moved(by: 0 &- overhead, length: snapshot.link.headerLength &+ totalLength)
     }
 
     private static let transportDifference = Encapsulation.ipv6InIP - Encapsulation.ipv4InIP
+}
+
+extension FrameLayout {
+    /// The first word of an outer header of IPv4: version, header length, type of service, length.
+    @inline(__always)
+    fileprivate func outerIPv4Word(on link: borrowing LinkRecord) -> UInt32 {
+        serviceAndLength & link.outerWordMask &+ link.outerWordBits
+    }
 }
 
 extension Frame {

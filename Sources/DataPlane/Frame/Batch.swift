@@ -14,14 +14,14 @@ public struct Batch: ~Copyable {
     private static let outgoingCapacity = capacity * 2
 
     private let received: UnsafeMutablePointer<xdp_desc>
-    private let outgoing: UnsafeMutablePointer<xdp_desc>
     private let discarded: UnsafeMutablePointer<UInt64>
     private let states: UnsafeMutablePointer<PacketState>
     private let requested: UnsafeMutablePointer<IPAddress>
 
     /// Frames in the batch.
     public private(set) var count = 0
-    private var outgoingCount = 0
+    /// Frames to transmit.
+    var outgoing: OutgoingFrames
     private var discardedCount = 0
     private var requestedCount = 0
     /// Frames whose verdict is a hand-off.
@@ -29,14 +29,13 @@ public struct Batch: ~Copyable {
     /// Of the frames, the last ones that other workers received.
     public private(set) var handedOverCount = 0
     /// Bytes of the outgoing frames.
-    public private(set) var outgoingByteCount: UInt64 = 0
+    public var outgoingByteCount: UInt64 { outgoing.byteCount }
 
     /// An empty batch.
     public init() {
         unsafe received = .allocate(capacity: Self.capacity)
         unsafe received.initialize(repeating: xdp_desc(), count: Self.capacity)
-        unsafe outgoing = .allocate(capacity: Self.outgoingCapacity)
-        unsafe outgoing.initialize(repeating: xdp_desc(), count: Self.outgoingCapacity)
+        outgoing = OutgoingFrames(capacity: Self.outgoingCapacity)
         unsafe discarded = .allocate(capacity: Self.outgoingCapacity)
         unsafe discarded.initialize(repeating: 0, count: Self.outgoingCapacity)
         unsafe states = .allocate(capacity: Self.capacity)
@@ -47,7 +46,7 @@ public struct Batch: ~Copyable {
 
     deinit {
         unsafe received.deallocate()
-        unsafe outgoing.deallocate()
+        outgoing.deallocate()
         unsafe discarded.deallocate()
         unsafe states.deallocate()
         unsafe requested.deallocate()
@@ -69,8 +68,7 @@ public struct Batch: ~Copyable {
         precondition((0...Self.capacity).contains(count))
         self.count = count
         handedOverCount = handedOver
-        outgoingCount = 0
-        outgoingByteCount = 0
+        outgoing.removeAll()
         discardedCount = 0
         requestedCount = 0
         handOffCount = 0
@@ -78,7 +76,7 @@ public struct Batch: ~Copyable {
 
     /// Frames to transmit.
     public var transmits: UnsafeMutableBufferPointer<xdp_desc> {
-        unsafe UnsafeMutableBufferPointer(start: outgoing, count: outgoingCount)
+        unsafe outgoing.descriptors
     }
 
     /// Addresses of frames that are done with.
@@ -117,6 +115,10 @@ public struct Batch: ~Copyable {
 
     // An index is below `count`, which ``begin(count:handedOver:)`` holds within the capacity.
 
+    /// The frames by themselves, for a pass over all of them.
+    @inline(__always)
+    var frames: BatchFrames { unsafe BatchFrames(received, states) }
+
     @inline(__always)
     subscript(index: Int) -> PacketState {
         unsafeAddress {
@@ -127,13 +129,6 @@ public struct Batch: ~Copyable {
             assert(index < Self.capacity)
             return unsafe states + index
         }
-    }
-
-    /// Where the state of a frame lies, for a function that is to have no copy of it.
-    @inline(__always)
-    func state(at index: Int) -> UnsafePointer<PacketState> {
-        assert(index < Self.capacity)
-        return unsafe UnsafePointer(states + index)
     }
 
     @inline(__always)
@@ -159,14 +154,7 @@ public struct Batch: ~Copyable {
         handOffCount &+= 1
     }
 
-    /// The frame at `index` is sent, as it now lies in its chunk.
-    @inline(__always)
-    mutating func transmit(_ index: Int, address: UInt64, length: Int) {
-        self[index].verdict = .transmit
-        append(
-            xdp_desc(addr: address, len: UInt32(truncatingIfNeeded: length), options: 0))
-    }
-
+    /// The frame at `index` is sent.
     @inline(__always)
     mutating func transmit(_ index: Int) {
         self[index].verdict = .transmit
@@ -174,13 +162,18 @@ public struct Batch: ~Copyable {
         append(descriptor)
     }
 
-    /// Adds a frame that came with an earlier batch.
+    /// The frame at `index` is sent as another one in its chunk.
     @inline(__always)
+    mutating func transmit(_ index: Int, as packet: Frame, insteadOf frame: Frame) {
+        self[index].verdict = .transmit
+        outgoing.append(
+            address: packet.address(insteadOf: frame, at: address(at: index)),
+            length: packet.length)
+    }
+
+    /// Adds a frame that came with an earlier batch.
     mutating func append(_ descriptor: xdp_desc) {
-        precondition(outgoingCount < Self.outgoingCapacity)
-        unsafe outgoing[outgoingCount] = descriptor
-        outgoingCount &+= 1
-        outgoingByteCount &+= UInt64(descriptor.len)
+        outgoing.append(address: descriptor.addr, length: Int(descriptor.len))
     }
 
     @inline(__always)
@@ -199,7 +192,7 @@ public struct Batch: ~Copyable {
 
     /// Room for frames of earlier batches.
     var roomForEarlierFrames: Int {
-        Self.outgoingCapacity - Self.capacity - max(outgoingCount, discardedCount)
+        Self.outgoingCapacity - Self.capacity - max(outgoing.count, discardedCount)
     }
 
     mutating func requestResolution(of address: IPAddress) {
@@ -209,7 +202,113 @@ public struct Batch: ~Copyable {
     }
 }
 
+/// The frames of a batch while a pass goes over them: where their descriptors and states lie, which
+/// nothing that is written to them can change.
+@safe
+struct BatchFrames {
+    private let received: UnsafeMutablePointer<xdp_desc>
+    private let states: UnsafeMutablePointer<PacketState>
+
+    @inline(__always)
+    fileprivate init(
+        _ received: UnsafeMutablePointer<xdp_desc>, _ states: UnsafeMutablePointer<PacketState>
+    ) {
+        unsafe self.received = received
+        unsafe self.states = states
+    }
+
+    @inline(__always)
+    subscript(index: Int) -> PacketState {
+        unsafeAddress {
+            assert(index < Batch.capacity)
+            return unsafe UnsafePointer(states + index)
+        }
+        nonmutating unsafeMutableAddress {
+            assert(index < Batch.capacity)
+            return unsafe states + index
+        }
+    }
+
+    @inline(__always)
+    func address(at index: Int) -> UInt64 { unsafe received[index].addr }
+
+    @inline(__always)
+    func length(at index: Int) -> UInt32 { unsafe received[index].len }
+}
+
+/// Descriptors of frames that leave: a list of fixed capacity.
+@safe
+struct OutgoingFrames {
+    private let base: UnsafeMutablePointer<xdp_desc>
+    private let capacity: Int
+    private(set) var count = 0
+    /// Of all of them.
+    private(set) var byteCount: UInt64 = 0
+
+    fileprivate init(capacity: Int) {
+        unsafe base = .allocate(capacity: capacity)
+        unsafe base.initialize(repeating: xdp_desc(), count: capacity)
+        self.capacity = capacity
+    }
+
+    fileprivate func deallocate() { unsafe base.deallocate() }
+
+    fileprivate var descriptors: UnsafeMutableBufferPointer<xdp_desc> {
+        unsafe UnsafeMutableBufferPointer(start: base, count: count)
+    }
+
+    fileprivate mutating func removeAll() {
+        count = 0
+        byteCount = 0
+    }
+
+    /// - Precondition: there is room.
+    fileprivate mutating func append(address: UInt64, length: Int) {
+        var room = room(for: 1)
+        room.append(address: address, length: length)
+        take(room)
+    }
+
+    /// Room for more, for a loop that adds many and says afterwards how many.
+    ///
+    /// - Precondition: there is that much.
+    @inline(__always)
+    func room(for more: Int) -> Room {
+        precondition(more <= capacity &- count)
+        return unsafe Room(base + count)
+    }
+
+    /// Adds what was put into room that this list gave, and nothing was added since.
+    @inline(__always)
+    mutating func take(_ room: Room) {
+        count &+= room.count
+        byteCount &+= room.byteCount
+    }
+
+    /// Room in a list.
+    @safe
+    struct Room {
+        private let base: UnsafeMutablePointer<xdp_desc>
+        fileprivate private(set) var count = 0
+        fileprivate private(set) var byteCount: UInt64 = 0
+
+        @inline(__always)
+        fileprivate init(_ base: UnsafeMutablePointer<xdp_desc>) { unsafe self.base = base }
+
+        /// - Precondition: there is as much room as was asked for.
+        @inline(__always)
+        mutating func append(address: UInt64, length: Int) {
+            let length = UInt32(truncatingIfNeeded: length)
+            unsafe base[count] = xdp_desc(addr: address, len: length, options: 0)
+            count &+= 1
+            byteCount &+= UInt64(length)
+        }
+    }
+}
+
 /// What the passes of the pipeline tell each other about a frame.
+///
+/// What a plain packet changes comes first, what every packet resets last and in one run.
 struct PacketState: BitwiseCopyable {
     /// Whose packet it is.
     enum Direction: UInt8, BitwiseCopyable {
@@ -228,19 +327,34 @@ struct PacketState: BitwiseCopyable {
     var flow = FiveTuple.zero
     var hash: UInt64 = 0
     var layout = FrameLayout()
-    /// Number of the backend it goes to or comes from, once that is known.
-    var backend = MaglevTable.nobody
-    var direction = Direction.unknown
-    var verdict = Verdict.undecided
-    /// Number of the service; of a reply, not known before its connection is.
-    var service: UInt16 = 0
+    /// The backend it goes to or comes from, and the service, once they are known.
+    var parties = Parties()
     /// The entry that may be its connection's; 0 when there is none.
     var candidate: UInt32 = 0
+    var direction = Direction.unknown
+    var verdict = Verdict.undecided
+    /// Of a packet that may begin a connection in `snat`.
+    var proposal = SNATProposal()
+
+    /// Number of the backend.
+    @inline(__always)
+    var backend: UInt16 {
+        get { parties.backend }
+        set { parties.backend = newValue }
+    }
+
+    /// Number of the service; of a reply, not known before its connection is.
+    @inline(__always)
+    var service: UInt16 {
+        get { parties.service }
+        set { parties.service = newValue }
+    }
 
     /// Forgets what was decided about another packet.
     @inline(__always)
     mutating func isRead() {
-        backend = MaglevTable.nobody
+        parties = Parties()
+        candidate = 0
         direction = .unknown
         verdict = .undecided
     }

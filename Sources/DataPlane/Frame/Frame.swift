@@ -66,6 +66,18 @@ struct Frame {
             start: start + count, length: length &- count, headroom: headroom &+ count)
     }
 
+    /// Where the frame lies in the memory, if `other` in the same chunk lies at `address`.
+    @inline(__always)
+    func address(insteadOf other: Frame, at address: UInt64) -> UInt64 {
+        address &+ UInt64(bitPattern: Int64(headroom &- other.headroom))
+    }
+
+    /// Writes the Ethernet addresses of a frame that has a whole header.
+    @inline(__always)
+    func setAddresses(destination: MACAddress, source: MACAddress) {
+        EthernetHeader(in: self)?.setAddresses(destination: destination, source: source)
+    }
+
     /// Copies bytes to `offset`, which may lie before the frame, but in its headroom.
     @inline(__always)
     func bytes(from offset: Int, copying source: UnsafeRawPointer, count: Int) -> HeaderBytes {

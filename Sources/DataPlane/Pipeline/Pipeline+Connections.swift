@@ -7,7 +7,7 @@ extension Pipeline {
     /// Within it a handshake survives a change of the Maglev table between SYN and ACK; above it,
     /// as in a SYN flood, a connection is tracked from its first ACK, and the flood leaves the
     /// table to those in use.
-    private var openingBudget: Int { connections.capacity / 8 }
+    var openingBudget: Int { connections.capacity / 8 }
 
     /// Candidates for eviction that are looked at when the table is full.
     private static let evictionSample: UInt32 = 32
@@ -41,7 +41,7 @@ extension Pipeline {
     /// The state of a flow that begins in mid-stream or with this packet; `nil` when it is not to
     /// be tracked: it ends with this packet, or its flags mean nothing (RFC 9293 §3.10.7).
     @inline(__always)
-    private func initialState(of packet: PacketState) -> ConnectionState? {
+    func initialState(of packet: PacketState) -> ConnectionState? {
         if packet.flow.transportNumber == TransportProtocol.udp.rawValue { return .datagram }
         let segment = packet.layout.tcpFlags.intersection([.syn, .ack, .fin, .rst])
         if segment == .ack { return .established }
@@ -146,8 +146,9 @@ extension Pipeline {
             return 0
         }
         if entry.mode == .snat {
-            let replyHash = snapshot.flowHash.hash(replyFlow(of: index, snapshot))
-            guard link(index, by: replyHash, snapshot) else {
+            let reply = replyFlow(of: index, snapshot)
+            prepareRewrite(of: index, reply)
+            guard link(index, by: snapshot.flowHash.hash(reply), snapshot) else {
                 connections.unlink(index, by: hash)
                 connections.release(index)
                 counters.add(1, to: .insertionsFull)
@@ -158,6 +159,13 @@ extension Pipeline {
         counters.add(1, to: .insertions)
         counters.beginConnection(service: entry.service, backend: entry.backend)
         return index
+    }
+
+    /// Computes what is made of the packets of a `snat` connection.
+    @inline(__always)
+    func prepareRewrite(of index: UInt32, _ reply: FiveTuple) {
+        guard reply.isIPv4 else { return }
+        connections[index].rewrite = IPv4Rewrite(from: connections[index].key, answeredBy: reply)
     }
 
     @inline(__always)
@@ -235,17 +243,17 @@ extension Pipeline {
             transport: key.transportNumber)
     }
 
-    private struct TakenPort {
+    struct TakenPort {
         var address: UInt16
         var port: UInt16
     }
 
     /// A free port of any of the service's addresses, the client's own if possible; in use from
-    /// then on if it is for `taking`.
-    @inline(__always)
-    private mutating func findPort(
+    /// then on.
+    @inline(never)
+    private mutating func takePort(
         _ flow: FiveTuple, _ service: ServiceRecord, _ backend: BackendRecord, isUDP: Bool,
-        taking: Bool, _ snapshot: borrowing ForwardingSnapshot
+        _ snapshot: borrowing ForwardingSnapshot
     ) -> TakenPort? {
         let first = Int(service.firstSNATAddress)
         for choice in first..<first + Int(service.snatAddressCount) {
@@ -257,44 +265,12 @@ extension Pipeline {
             }
             let key = SNATPorts.Key(
                 portSpace: backend.portSpace, address: record.id, isUDP: isUDP)
-            let found =
-                taking
-                ? ports.take(key, of: slice.count, preferring: own)
-                : ports.peek(key, of: slice.count, preferring: own)
-            if let found {
+            if let found = ports.take(key, of: slice.count, preferring: own) {
                 return TakenPort(
                     address: record.id, port: record.port(at: slice.lowerBound + UInt32(found)))
             }
         }
         return nil
-    }
-
-    @inline(never)
-    private mutating func takePort(
-        _ flow: FiveTuple, _ service: ServiceRecord, _ backend: BackendRecord, isUDP: Bool,
-        _ snapshot: borrowing ForwardingSnapshot
-    ) -> TakenPort? {
-        findPort(flow, service, backend, isUDP: isUDP, taking: true, snapshot)
-    }
-
-    /// Asks for the bucket that the replies of a connection would be found by, if it began now.
-    @inline(never)
-    mutating func prefetchReply(
-        to flow: FiveTuple, _ hash: UInt64, _ service: ServiceRecord,
-        _ snapshot: borrowing ForwardingSnapshot
-    ) {
-        let id = service.maglev.backend(for: hash.slotWord)
-        guard service.affinity == .fiveTuple, id != MaglevTable.nobody else { return }
-        let backend = snapshot.backend(id)
-        let isUDP = flow.transportNumber == TransportProtocol.udp.rawValue
-        guard
-            let port = findPort(flow, service, backend, isUDP: isUDP, taking: false, snapshot)
-        else { return }
-        let serverPort = backend.port == 0 ? flow.destinationPort : backend.port
-        let reply = FiveTuple(
-            source: backend.address, destination: snapshot.snat.address(port.address),
-            ports: UInt32(serverPort) << 16 | UInt32(port.port), transport: flow.transportNumber)
-        connections.prefetchBucket(snapshot.flowHash.hash(reply))
     }
 
     /// A port of a closed connection that has rested long enough.

@@ -163,17 +163,17 @@ extension Pipeline {
         _ batch: inout Batch, _ index: Int, _ backend: BackendRecord,
         _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) throws(DropReason) {
+        let address = batch.address(at: index)
+        guard let frame = memory.frame(at: address, length: batch.length(at: index)) else {
+            throw .malformed
+        }
         let id = batch[index].backend
         if id != MaglevTable.nobody, Int(id) < snapshot.backends.table.count,
             snapshot.backends.table[Int(id)].address == backend.address,
             !snapshot.link.clampsMSS,
-            sendThroughTunnel(&batch, index, to: id, UInt32(backend.epoch), snapshot)
+            let packet = wrap(frame, batch.frames, index, to: id, backend.epoch, snapshot)
         {
-            return
-        }
-        let address = batch.address(at: index)
-        guard let frame = memory.frame(at: address, length: batch.length(at: index)) else {
-            throw .malformed
+            return batch.transmit(index, as: packet, insteadOf: frame)
         }
         identification &+= 1
         let overhead = Encapsulation.overhead(towards: backend.address)
@@ -200,12 +200,13 @@ extension Pipeline {
         _ batch: inout Batch, _ index: Int, _ entry: UInt32,
         _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) throws(DropReason) {
-        let pointer = unsafe connections.pointer(to: entry)
+        let pointer = unsafe connections.entries.mutableAddress(of: Int(entry))
         if unsafe Int(pointer.pointee.backend) < snapshot.backends.table.count,
-            unsafe sendTranslated(
-                &batch, index, pointer, UInt32(pointer.pointee.backendEpoch), snapshot)
+            let frame = memory.frame(
+                at: batch.address(at: index), length: batch.length(at: index)),
+            let packet = unsafe translate(frame, batch.frames, index, pointer, snapshot)
         {
-            return
+            return batch.transmit(index, as: packet, insteadOf: frame)
         }
         let reply = replyFlow(of: entry, snapshot)
         let rewrite = SNATRewrite(

@@ -73,25 +73,64 @@ public struct Pipeline: ~Copyable {
     }
 
     /// How many frames ahead memory of frames is asked for.
-    private static let lookahead = 4
+    static let lookahead = 4
 
     // Each pass is a function of its own, so that the compiler has all of it in view at once.
 
     /// First pass: which flows they are of.
     ///
     /// Asks for the buckets of their connections.
-    @inline(never)
     private mutating func read(_ batch: inout Batch, _ snapshot: borrowing ForwardingSnapshot) {
-        let count = batch.count
-        for index in 0..<min(count, Self.lookahead) {
-            memory.prefetch(batch.address(at: index))
+        if snapshot.link.vlan == 0 {
+            read(&batch, behind: UntaggedLink.self, snapshot)
+        } else {
+            read(&batch, behind: TaggedLink.self, snapshot)
         }
-        for index in 0..<count {
+    }
+
+    private mutating func read<Link: PlainLink>(
+        _ batch: inout Batch, behind link: Link.Type, _ snapshot: borrowing ForwardingSnapshot
+    ) {
+        let count = batch.count
+        for index in 0..<min(count, Self.lookahead) { memory.prefetch(batch.address(at: index)) }
+        var index = 0
+        while true {
+            index = readPlain(PlainIPv4.self, batch, from: index, behind: link, snapshot)
+            index = readPlain(PlainIPv6.self, batch, from: index, behind: link, snapshot)
+            guard index < count else { return }
+            parse(&batch, index, snapshot)
+            index &+= 1
+        }
+    }
+
+    /// Reads plain packets of one family, from one on, until one is none.
+    ///
+    /// Each family by itself, as in one loop neither would have the registers it needs.
+    ///
+    /// - Returns: The one that is none; the batch's count when all are.
+    @inline(never)
+    private func readPlain<Family: PlainFamily, Link: PlainLink>(
+        _ family: Family.Type, _ batch: borrowing Batch, from start: Int, behind link: Link.Type,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) -> Int {
+        let frames = batch.frames
+        let memory = memory
+        let buckets = connections.buckets
+        let count = batch.count
+        var index = start
+        while index < count {
             // Not all of them at once: frames lie so that few of them fit into the first cache.
             let ahead = index &+ Self.lookahead
-            if ahead < count { memory.prefetch(batch.address(at: ahead)) }
-            read(&batch, index, snapshot)
+            if ahead < count { memory.prefetch(frames.address(at: ahead)) }
+            guard
+                let frame = memory.frame(
+                    at: frames.address(at: index), length: frames.length(at: index)),
+                Family.parse(frame, behind: link, with: snapshot, into: &frames[index])
+            else { break }
+            buckets.prefetch(frames[index].hash)
+            index &+= 1
         }
+        return index
     }
 
     /// Second pass: which entries they may have, and whose packets they are if none.
@@ -99,14 +138,17 @@ public struct Pipeline: ~Copyable {
     /// Asks for those, or for what new ones need.
     @inline(never)
     private mutating func lookUp(_ batch: inout Batch, _ snapshot: borrowing ForwardingSnapshot) {
+        let frames = batch.frames
         let buckets = connections.buckets
-        for index in 0..<batch.count where batch[index].direction == .unknown {
-            let candidate = buckets.candidate(batch[index].hash)
-            batch[index].candidate = candidate
+        let entries = connections.entries
+        var newCount: UInt32 = 0
+        for index in 0..<batch.count where frames[index].direction == .unknown {
+            let candidate = buckets.candidate(frames[index].hash)
             if candidate != 0 {
-                connections.prefetchEntry(candidate)
-            } else {
-                prepareNew(&batch, index, snapshot)
+                frames[index].candidate = candidate
+                entries.prefetch(Int(candidate))
+            } else if prepareNew(&batch, index, after: newCount, snapshot) {
+                newCount &+= 1
             }
         }
     }
@@ -116,75 +158,68 @@ public struct Pipeline: ~Copyable {
     private mutating func forward(
         _ batch: inout Batch, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) {
-        var tracked: UInt64 = 0
-        let count = batch.count
-        for index in 0..<count {
-            let ahead = index &+ Self.lookahead
-            if ahead < count { memory.prefetchForWriting(batch.address(at: ahead)) }
-            if batch[index].direction == .unknown {
-                if carry(&batch, index, snapshot, tick) {
-                    tracked &+= 1
-                    continue
-                }
-            } else if batch[index].direction == .settled {
-                continue
+        var index = 0
+        while index < batch.count {
+            let start = index
+            if batch[index].candidate != 0 {
+                index = carry(CarryingDSR.self, &batch, from: index, snapshot, tick)
+                index = carry(CarryingSNAT.self, &batch, from: index, snapshot, tick)
             }
-            decide(&batch, index, snapshot, tick)
+            if index == start {
+                decide(&batch, index, snapshot, tick)
+                index &+= 1
+            }
         }
-        counters.add(tracked, to: .lookupHits)
     }
 
-    @inline(__always)
-    private mutating func read(
+    /// Notes what any frame is; drops what is nothing.
+    @inline(never)
+    private mutating func parse(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
     ) {
+        batch[index].isRead()
         guard
             let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
         else { return settle(&batch, index, for: .malformed) }
-        if FlowParser.parsePlain(frame, with: snapshot, into: &batch[index])
-            || parse(frame, &batch, index, snapshot)
-        {
-            connections.prefetchBucket(batch[index].hash)
-        }
-    }
-
-    /// Notes what any frame is; `false` when it is dropped, or to be handled on its own.
-    @inline(never)
-    private mutating func parse(
-        _ frame: Frame, _ batch: inout Batch, _ index: Int,
-        _ snapshot: borrowing ForwardingSnapshot
-    ) -> Bool {
-        batch[index].isRead()
         do throws(DropReason) {
             let parsed = try FlowParser.parse(frame, on: snapshot.link)
             batch[index].flow = parsed.flow
             batch[index].layout = parsed.layout
             guard parsed.layout.kind == .whole else {
                 batch[index].direction = .special
-                return false
+                return
             }
             batch[index].hash = snapshot.flowHash.hash(parsed.flow)
-            return true
+            connections.prefetchBucket(batch[index].hash)
         } catch {
             settle(&batch, index, for: error)
-            return false
         }
     }
 
     /// A packet that is of no tracked connection: asks for what one needs that begins.
+    ///
+    /// - Parameters:
+    ///   - batch: The batch.
+    ///   - index: The packet.
+    ///   - earlier: How many before it may begin connections.
+    ///   - snapshot: Where they would go.
+    /// - Returns: Whether it may begin one.
     @inline(never)
     private mutating func prepareNew(
-        _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot
-    ) {
+        _ batch: inout Batch, _ index: Int, after earlier: UInt32,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) -> Bool {
         guard attribute(&batch, index, snapshot), batch[index].direction == .fromClient else {
-            return
+            return false
         }
-        connections.prefetchFree()
-        guard let service = snapshot.service(batch[index].service) else { return }
-        switch service.mode {
-        case .dsr: service.maglev.prefetch(for: batch[index].hash.slotWord)
-        case .snat: prefetchReply(to: batch[index].flow, batch[index].hash, service, snapshot)
+        connections.prefetchFree(after: earlier)
+        let service = unsafe snapshot.services.table.address(of: Int(batch[index].service))
+        if unsafe service.pointee.mode == .dsr {
+            unsafe service.pointee.maglev.prefetch(for: batch[index].hash.slotWord)
+        } else {
+            unsafe propose(for: &batch[index], service, snapshot)
         }
+        return true
     }
 
     /// Notes whether a client or a backend sent a whole packet; `false` when neither did, or when
@@ -223,7 +258,15 @@ public struct Pipeline: ~Copyable {
     private mutating func decide(
         _ batch: inout Batch, _ index: Int, _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
     ) {
-        if batch[index].direction == .unknown, !attribute(&batch, index, snapshot) { return }
+        if batch[index].direction == .unknown {
+            if carryToClient(&batch, index, snapshot, tick) { return }
+            guard attribute(&batch, index, snapshot) else { return }
+        }
+        if batch[index].direction == .fromClient, batch[index].candidate == 0,
+            begin(&batch, index, snapshot, tick)
+        {
+            return
+        }
         do throws(DropReason) {
             switch batch[index].direction {
             case .fromClient: try forwardToBackend(&batch, index, snapshot, tick)

@@ -12,6 +12,8 @@ struct ServiceRecord: BitwiseCopyable {
     var hasSourceRanges: Bool
     /// Whether a packet of a tracked connection may still be refused, or go elsewhere.
     var judgesEveryPacket: Bool
+    /// Whether Maglev alone says, by the flow's hash, to which backend anyone's connection goes.
+    var choosesPlainly: Bool
     /// Range of its SNAT addresses in ``SNATTable/choices``.
     var firstSNATAddress: UInt16
     var snatAddressCount: UInt16

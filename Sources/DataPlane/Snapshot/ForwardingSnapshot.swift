@@ -67,7 +67,7 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
         let none = ServiceRecord(
             maglev: empty.slots, timeouts: .init(), id: 0, mode: .dsr, affinity: .fiveTuple,
             onNoBackend: .drop, hasSourceRanges: false, judgesEveryPacket: false,
-            firstSNATAddress: 0, snatAddressCount: 0,
+            choosesPlainly: false, firstSNATAddress: 0, snatAddressCount: 0,
             exists: false)
         services = OwnedTable(
             repeating: none, count: (plan.services.map { Int($0.id) }.max() ?? -1) + 1)
@@ -79,6 +79,7 @@ public struct ForwardingSnapshot: ~Copyable, Sendable {
                 hasSourceRanges: !service.sourceRanges.isEmpty,
                 judgesEveryPacket: !service.sourceRanges.isEmpty
                     || service.affinity == .quicConnectionID,
+                choosesPlainly: service.sourceRanges.isEmpty && service.affinity == .fiveTuple,
                 firstSNATAddress: UInt16(firstSNATAddress),
                 snatAddressCount: UInt16(service.snatAddresses.count), exists: true)
             firstSNATAddress += service.snatAddresses.count

@@ -23,6 +23,10 @@ struct LinkRecord: BitwiseCopyable {
     var typeOfServiceMask: UInt8
     /// DSCP that is set instead.
     var typeOfServiceBits: UInt8
+    /// Of the first word of an outer header of IPv4, what is the packet's own, and what is added:
+    /// version, header length, DSCP, and its own length.
+    var outerWordMask: UInt32
+    var outerWordBits: UInt32
     var repliesTooBig: Bool
     var clampsMSS: Bool
 
@@ -49,6 +53,9 @@ struct LinkRecord: BitwiseCopyable {
         // ECN is always copied: RFC 6040 §4.1, normal mode.
         typeOfServiceMask = encapsulation.dscp == nil ? 0xff : 0x03
         typeOfServiceBits = (encapsulation.dscp ?? 0) << 2
+        outerWordMask = UInt32(typeOfServiceMask) << 16 | 0xffff
+        outerWordBits =
+            0x4500_0000 | UInt32(typeOfServiceBits) << 16 | UInt32(IPv4Header.byteCount)
         repliesTooBig = encapsulation.repliesTooBig
         clampsMSS = encapsulation.clampsMSS
     }

@@ -92,11 +92,7 @@ struct InternetChecksum: Equatable, Sendable {
     /// Each counts its two 16-bit words at once: folding makes no difference between them.
     @inline(__always)
     init(ofWideSum sum: UInt64) {
-        let once = (sum & 0xffff_ffff) &+ (sum >> 32)
-        let twice = UInt32(truncatingIfNeeded: (once & 0xffff) &+ (once >> 16))
-        // Of at most 18 bits, so that one more step is enough.
-        let folded = (twice & 0xffff) &+ (twice >> 16)
-        value = ~UInt16(truncatingIfNeeded: (folded & 0xffff) &+ (folded >> 16))
+        value = ~Self.fold(wide: sum)
     }
 
     /// The checksum after a change, without rereading what it covers.
@@ -109,9 +105,16 @@ struct InternetChecksum: Equatable, Sendable {
     }
 
     /// Adds the carries back in until 16 bits are left.
+    ///
+    /// The upper half of a sum with its halves exchanged has the carry out of the lower one in it.
     @inline(__always)
     static func fold(_ sum: UInt32) -> UInt16 {
-        let once = (sum & 0xffff) &+ (sum >> 16)
-        return UInt16(truncatingIfNeeded: (once & 0xffff) &+ (once >> 16))
+        UInt16(truncatingIfNeeded: (sum &+ (sum << 16 | sum >> 16)) >> 16)
+    }
+
+    /// The same of 32-bit words that were added up.
+    @inline(__always)
+    static func fold(wide sum: UInt64) -> UInt16 {
+        fold(UInt32(truncatingIfNeeded: (sum &+ (sum << 32 | sum >> 32)) >> 32))
     }
 }

@@ -53,6 +53,22 @@ import Testing
         }
     }
 
+    /// Reads a frame as the first pass does: as either family.
+    private static func parsePlain(
+        _ frame: Frame, _ vlan: UInt16?, _ snapshot: borrowing ForwardingSnapshot,
+        _ state: inout PacketState
+    ) -> Bool {
+        func parse<Link: PlainLink>(
+            _ link: Link.Type, _ snapshot: borrowing ForwardingSnapshot,
+            _ state: inout PacketState
+        ) -> Bool {
+            PlainIPv4.parse(frame, behind: link, with: snapshot, into: &state)
+                || PlainIPv6.parse(frame, behind: link, with: snapshot, into: &state)
+        }
+        return vlan == nil
+            ? parse(UntaggedLink.self, snapshot, &state) : parse(TaggedLink.self, snapshot, &state)
+    }
+
     private static func bytes(_ frame: Frame?) -> [UInt8]? {
         frame.map { unsafe Array($0.contents) }
     }
@@ -63,7 +79,7 @@ import Testing
         for packet in Self.packets(vlan: vlan) {
             Self.withFrame(packet.frame) { frame in
                 var state = PacketState()
-                let isPlain = FlowParser.parsePlain(frame, with: snapshot, into: &state)
+                let isPlain = Self.parsePlain(frame, vlan, snapshot, &state)
                 #expect(isPlain)
                 expectSame(state, frame, snapshot)
             }
@@ -87,7 +103,7 @@ import Testing
             }
             Self.withFrame(bytes) { frame in
                 var state = PacketState()
-                guard FlowParser.parsePlain(frame, with: snapshot, into: &state) else { return }
+                guard Self.parsePlain(frame, vlan, snapshot, &state) else { return }
                 plain += 1
                 expectSame(state, frame, snapshot)
             }
@@ -134,12 +150,12 @@ import Testing
                 let hash: UInt64 = 0x0123_4567_89ab_cdef &* UInt64(made + 1)
                 var state = PacketState()
                 let short = Self.withFrame(packet.frame) { frame in
-                    _ = FlowParser.parsePlain(frame, with: snapshot, into: &state)
+                    _ = Self.parsePlain(frame, vlan, snapshot, &state)
                     var identification: UInt16 = 6
                     return Self.bytes(
                         unsafe TunnelHeader.wrap(
                             frame, state.layout, hash: hash, identification: &identification,
-                            in: header, on: snapshot.link))
+                            in: header, with: snapshot))
                 }
                 let long = Self.withFrame(packet.frame) { frame in
                     let outer = Encapsulation.Outer(
@@ -178,10 +194,17 @@ import Testing
                 let isUDP = packet.tcpFlags == nil
                 var state = PacketState()
                 let short = Self.withFrame(packet.frame) { frame in
-                    _ = FlowParser.parsePlain(frame, with: snapshot, into: &state)
+                    _ = Self.parsePlain(frame, vlan, snapshot, &state)
+                    let result = FiveTuple(
+                        source: rewrite.source, sourcePort: rewrite.sourcePort,
+                        destination: rewrite.destination,
+                        destinationPort: rewrite.destinationPort, transport: isUDP ? .udp : .tcp)
                     return Self.bytes(
-                        rewrite.applyPlain(
-                            to: frame, state.layout, isUDP: isUDP, on: snapshot.link))
+                        isIPv6
+                            ? rewrite.applyPlainIPv6(
+                                to: frame, state.layout, isUDP: isUDP, on: snapshot.link)
+                            : IPv4Rewrite(from: state.flow, answeredBy: result.reversed).apply(
+                                to: frame, state.layout, isUDP: isUDP, on: snapshot.link))
                 }
                 let long = Self.withFrame(packet.frame) { frame in
                     Self.bytes(
@@ -191,6 +214,41 @@ import Testing
                 #expect(short == long)
                 #expect((short == nil) == (timeToLive == 1 || isUDP && isIPv6 && omits))
             }
+        }
+    }
+
+    @Test func `what was rewritten is rewritten backwards, and a TTL is one less each time`() {
+        let snapshot = Self.snapshot(vlan: nil)
+        for packet in Self.packets(vlan: nil) where !packet.source.contains(":") {
+            let isUDP = packet.tcpFlags == nil
+            let address = PlanFixture.address
+            let reply = FiveTuple(
+                source: address("20.1.1.20"), sourcePort: 8080, destination: address("20.1.1.2"),
+                destinationPort: 50_001, transport: isUDP ? .udp : .tcp)
+            var state = PacketState()
+            let result = Self.withFrame(packet.frame) { frame in
+                _ = Self.parsePlain(frame, nil, snapshot, &state)
+                let rewrite = IPv4Rewrite(from: state.flow, answeredBy: reply)
+                #expect(rewrite.isAnswered(by: reply))
+                #expect(!rewrite.isAnswered(by: reply.reversed))
+                // Towards the backend, then as if from there: the addresses change places twice.
+                guard
+                    let there = rewrite.apply(
+                        to: frame, state.layout, isUDP: isUDP, on: snapshot.link)
+                else { return nil as [UInt8]? }
+                let back = IPv4Rewrite(from: reply.reversed, answeredBy: state.flow.reversed)
+                return Self.bytes(
+                    back.apply(to: there, state.layout, isUDP: isUDP, on: snapshot.link))
+            }
+            let expected = packet.with {
+                $0.timeToLive = packet.timeToLive - 2
+                $0.trailer = []
+            }
+            #expect(result == expected.frame)
+
+            let there = IPv4Rewrite(from: state.flow, answeredBy: reply)
+            let back = there.backwards(to: state.flow)
+            #expect(back.words == IPv4Rewrite(from: reply, answeredBy: state.flow).words)
         }
     }
 }
