@@ -31,7 +31,7 @@ protocol PlainFamily {
     ) -> Bool
 }
 
-/// ``FlowParser/parsePlainIPv4(_:behind:with:into:)``
+/// Packets of IPv4.
 enum PlainIPv4: PlainFamily {
     @inline(__always)
     static func parse<Link: PlainLink>(
@@ -42,7 +42,7 @@ enum PlainIPv4: PlainFamily {
     }
 }
 
-/// ``FlowParser/parsePlainIPv6(_:behind:with:into:)``
+/// Packets of IPv6.
 enum PlainIPv6: PlainFamily {
     @inline(__always)
     static func parse<Link: PlainLink>(

@@ -49,9 +49,8 @@ struct IPv4Rewrite: BitwiseCopyable {
             && flow.ports == ports << 16 | ports >> 16
     }
 
-    /// What makes answers to packets that were rewritten so answers to packets as they were.
-    ///
-    /// - Parameter flow: The flow as it was.
+    /// What makes answers to packets that were rewritten so answers to packets as they were, of
+    /// `flow`.
     @inline(__always)
     func backwards(to flow: FiveTuple) -> IPv4Rewrite {
         let ports = flow.ports << 16 | flow.ports >> 16

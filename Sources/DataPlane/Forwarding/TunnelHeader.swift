@@ -144,7 +144,8 @@ struct TunnelHeader: BitwiseCopyable {
             let bytes = unsafe frame.filled(
                 before: snapshot.link.headerLength, with: header, count: ipv6ByteCount)
             let typeOfService = UInt32(
-                layout.typeOfService & snapshot.link.typeOfServiceMask | snapshot.link.typeOfServiceBits)
+                layout.typeOfService & snapshot.link.typeOfServiceMask
+                    | snapshot.link.typeOfServiceBits)
             let label = UInt32(truncatingIfNeeded: hash >> 40) & 0xf_ffff
             let first = 6 << 28 | typeOfService << 20 | label
             bytes.store(first, at: ipv6ByteCount - 40)

@@ -187,7 +187,7 @@ protocol CarryingMode {
     ) -> Frame?
 }
 
-/// ``Pipeline/wrap(_:_:_:to:_:_:)``
+/// Into the tunnel.
 enum CarryingDSR: CarryingMode {
     @inline(__always) static var mode: ForwardingMode { .dsr }
 
@@ -202,7 +202,7 @@ enum CarryingDSR: CarryingMode {
     }
 }
 
-/// ``Pipeline/translate(_:_:_:_:_:)``
+/// With other addresses and ports.
 enum CarryingSNAT: CarryingMode {
     @inline(__always) static var mode: ForwardingMode { .snat }
 
