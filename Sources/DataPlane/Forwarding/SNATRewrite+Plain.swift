@@ -26,12 +26,13 @@ extension SNATRewrite {
         let ports: UInt32 = ip.load(40)
         guard first & 0xff > 1, !isUDP || checksum.load(0) != 0 as UInt16 else { return nil }
         let newPorts = UInt32(sourcePort) << 16 | UInt32(destinationPort)
-        let lost =
-            Self.halves(~ip.load(8)) &+ Self.halves(~ip.load(16)) &+ Self.halves(~ip.load(24))
-            &+ Self.halves(~ip.load(32)) &+ UInt64(~ports)
-        let gained =
-            Self.halves(source.high) &+ Self.halves(source.low) &+ Self.halves(destination.high)
-            &+ Self.halves(destination.low) &+ UInt64(newPorts)
+        let lost = Self.sum(
+            Self.sum(ip.load(8), ip.load(16)), Self.sum(ip.load(24), ip.load(32)))
+        let gained = Self.sum(
+            Self.sum(source.high, source.low), Self.sum(destination.high, destination.low))
+        // Taking a sum away is adding its complement.
+        let addresses = Self.sum(~lost, gained)
+        let change = Self.sum(addresses, UInt64(~ports) &+ UInt64(newPorts))
         ip.store(first &- 1, at: 4)
         ip.store(source.high, at: 8)
         ip.store(source.low, at: 16)
@@ -40,12 +41,15 @@ extension SNATRewrite {
         ip.store(newPorts, at: 40)
         // One that comes to 0 is sent as all ones (RFC 8200 §8.1).
         let before: UInt16 = checksum.load(0)
-        let after = InternetChecksum(ofWideSum: UInt64(~before) &+ lost &+ gained).value
+        let after = InternetChecksum(ofWideSum: Self.sum(change, UInt64(~before))).value
         checksum.store(after == 0 && isUDP ? 0xffff : after, at: 0)
         return frame.cutIfLonger(than: offset &+ Int(layout.packetLength))
     }
 
-    /// Both 32-bit words added up.
+    /// The one's-complement sum of words, which is that of the four 16-bit words in each.
     @inline(__always)
-    private static func halves(_ word: UInt64) -> UInt64 { (word >> 32) &+ (word & 0xffff_ffff) }
+    private static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 {
+        let (sum, carries) = left.addingReportingOverflow(right)
+        return sum &+ (carries ? 1 : 0)
+    }
 }

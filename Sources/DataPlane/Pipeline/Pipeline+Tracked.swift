@@ -40,7 +40,7 @@ extension Pipeline {
                 unsafe entry.pointee.mode == Mode.mode,
                 unsafe entry.pointee.goesOn(with: frames[index].layout.tcpFlags),
                 !snapshot.judgesPackets
-                    || isUnjudged(unsafe entry.pointee.service, frames[index].flow, snapshot),
+                    || Self.isUnjudged(unsafe entry.pointee.service, frames[index].flow, snapshot),
                 unsafe Int(entry.pointee.backend) < snapshot.backends.table.count
             else { break }
             let address = frames.address(at: index)
@@ -83,7 +83,7 @@ extension Pipeline {
     ///
     /// - Precondition: there is a backend of the entry's number.
     @inline(__always)
-    func translate(
+    mutating func translate(
         _ frame: Frame, _ frames: BatchFrames, _ index: Int,
         _ entry: UnsafeMutablePointer<ConnectionEntry>, _ snapshot: borrowing ForwardingSnapshot
     ) -> Frame? {
@@ -95,7 +95,7 @@ extension Pipeline {
         let isUDP = frames[index].flow.transportNumber == TransportProtocol.udp.rawValue
         let translated =
             frames[index].layout.isIPv6
-            ? unsafe translateIPv6(frame, frames, index, entry, backend, snapshot)
+            ? unsafe Self.translateIPv6(frame, frames, index, entry, backend, snapshot)
             : unsafe entry.pointee.rewrite.apply(
                 to: frame, frames[index].layout, isUDP: isUDP, on: snapshot.link)
         unsafe translated?.setAddresses(
@@ -104,7 +104,7 @@ extension Pipeline {
     }
 
     @inline(never)
-    private func translateIPv6(
+    private static func translateIPv6(
         _ frame: Frame, _ frames: BatchFrames, _ index: Int,
         _ entry: UnsafeMutablePointer<ConnectionEntry>,
         _ backend: UnsafeMutablePointer<BackendRecord>, _ snapshot: borrowing ForwardingSnapshot
@@ -123,7 +123,7 @@ extension Pipeline {
     /// Whether the service that a packet is for is the connection's, and lets its packets go on
     /// without looking at each.
     @inline(never)
-    private func isUnjudged(
+    private static func isUnjudged(
         _ service: UInt16, _ flow: FiveTuple, _ snapshot: borrowing ForwardingSnapshot
     ) -> Bool {
         guard snapshot.serviceTable.service(for: flow) == service,

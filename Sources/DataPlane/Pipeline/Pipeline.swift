@@ -109,7 +109,7 @@ public struct Pipeline: ~Copyable {
     ///
     /// - Returns: The one that is none; the batch's count when all are.
     @inline(never)
-    private func readPlain<Family: PlainFamily, Link: PlainLink>(
+    private mutating func readPlain<Family: PlainFamily, Link: PlainLink>(
         _ family: Family.Type, _ batch: borrowing Batch, from start: Int, behind link: Link.Type,
         _ snapshot: borrowing ForwardingSnapshot
     ) -> Int {
