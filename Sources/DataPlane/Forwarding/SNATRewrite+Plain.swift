@@ -13,43 +13,41 @@ extension SNATRewrite {
     ) -> Frame? {
         let offset = link.headerLength
         let transportOffset = offset &+ IPv6Header.byteCount
+        let length = offset &+ Int(layout.packetLength)
+        // One look at the length is enough: the parser has found the transport's header in it.
         guard layout.isIPv6, layout.kind == .whole, Int(layout.transportOffset) == transportOffset,
-            Int(layout.packetLength) <= link.mtu,
-            let ip = frame.bytes(at: offset, count: IPv6Header.byteCount + UDPHeader.byteCount),
-            let checksum = frame.bytes(
-                at: transportOffset
-                    &+ (isUDP ? UDPHeader.checksumOffset : TCPHeader.checksumOffset),
-                count: 2)
+            Int(layout.packetLength) <= link.mtu, let packet = frame.cutIfLonger(than: length),
+            let bytes = packet.bytes(at: 0, count: length)
         else { return nil }
-        // Payload length, next header, hop limit; ports.
-        let first: UInt32 = ip.load(4)
-        let ports: UInt32 = ip.load(40)
-        guard first & 0xff > 1, !isUDP || checksum.load(0) != 0 as UInt16 else { return nil }
-        let newPorts = UInt32(sourcePort) << 16 | UInt32(destinationPort)
-        let lost = Self.sum(
-            Self.sum(ip.load(8), ip.load(16)), Self.sum(ip.load(24), ip.load(32)))
-        let gained = Self.sum(
-            Self.sum(source.high, source.low), Self.sum(destination.high, destination.low))
-        // Taking a sum away is adding its complement.
-        let addresses = Self.sum(~lost, gained)
-        let change = Self.sum(addresses, UInt64(~ports) &+ UInt64(newPorts))
-        ip.store(first &- 1, at: 4)
-        ip.store(source.high, at: 8)
-        ip.store(source.low, at: 16)
-        ip.store(destination.high, at: 24)
-        ip.store(destination.low, at: 32)
-        ip.store(newPorts, at: 40)
+        let place =
+            transportOffset &+ (isUDP ? UDPHeader.checksumOffset : TCPHeader.checksumOffset)
+        // Payload length, next header, hop limit.
+        let first: UInt32 = bytes.load(offset &+ 4)
+        let before: UInt16 = bytes.load(place)
+        guard first & 0xff > 1, !isUDP || before != 0 else { return nil }
+        let ports = UInt32(sourcePort) << 16 | UInt32(destinationPort)
+        // Taking a word away is adding its complement. The carries collect in the upper half, so
+        // that none is a branch.
+        var change = UInt128(~before) &+ UInt128(ports)
+        change &+= UInt128(~bytes.load(transportOffset, as: UInt32.self))
+        change &+= UInt128(~bytes.load(offset &+ 8, as: UInt64.self))
+        change &+= UInt128(~bytes.load(offset &+ 16, as: UInt64.self))
+        change &+= UInt128(~bytes.load(offset &+ 24, as: UInt64.self))
+        change &+= UInt128(~bytes.load(offset &+ 32, as: UInt64.self))
+        change &+= UInt128(source.high) &+ UInt128(source.low)
+        change &+= UInt128(destination.high) &+ UInt128(destination.low)
+        bytes.store(first &- 1, at: offset &+ 4)
+        bytes.store(source.high, at: offset &+ 8)
+        bytes.store(source.low, at: offset &+ 16)
+        bytes.store(destination.high, at: offset &+ 24)
+        bytes.store(destination.low, at: offset &+ 32)
+        bytes.store(ports, at: transportOffset)
+        let sum = UInt64(truncatingIfNeeded: change)
+        let folded =
+            (sum >> 32) &+ (sum & 0xffff_ffff) &+ UInt64(truncatingIfNeeded: change >> 64)
         // One that comes to 0 is sent as all ones (RFC 8200 §8.1).
-        let before: UInt16 = checksum.load(0)
-        let after = InternetChecksum(ofWideSum: Self.sum(change, UInt64(~before))).value
-        checksum.store(after == 0 && isUDP ? 0xffff : after, at: 0)
-        return frame.cutIfLonger(than: offset &+ Int(layout.packetLength))
-    }
-
-    /// The one's-complement sum of words, which is that of the four 16-bit words in each.
-    @inline(__always)
-    private static func sum(_ left: UInt64, _ right: UInt64) -> UInt64 {
-        let (sum, carries) = left.addingReportingOverflow(right)
-        return sum &+ (carries ? 1 : 0)
+        let after = InternetChecksum(ofWideSum: folded).value
+        bytes.store(_slowPath(after == 0) && isUDP ? 0xffff : after, at: place)
+        return packet
     }
 }

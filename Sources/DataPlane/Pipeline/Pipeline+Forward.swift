@@ -204,7 +204,9 @@ extension Pipeline {
         if unsafe Int(pointer.pointee.backend) < snapshot.backends.table.count,
             let frame = memory.frame(
                 at: batch.address(at: index), length: batch.length(at: index)),
-            let packet = unsafe translate(frame, batch.frames, index, pointer, snapshot)
+            let packet = unsafe translate(
+                frame, batch.frames, index, pointer, isIPv6: batch[index].layout.isIPv6,
+                snapshot)
         {
             return batch.transmit(index, as: packet, insteadOf: frame)
         }

@@ -100,7 +100,7 @@ extension Pipeline {
         guard
             let packet = unsafe translate(
                 frame, frames, index, connections.entries.mutableAddress(ofValid: Int(entry)),
-                snapshot)
+                isIPv6: frames[index].layout.isIPv6, snapshot)
         else {
             connections.release(entry)
             ports.free(key, Int(proposal.offset))

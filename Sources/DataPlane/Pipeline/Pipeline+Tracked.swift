@@ -37,7 +37,7 @@ extension Pipeline {
             // Without a candidate it is the entry that no connection ever has.
             let entry = unsafe entries.mutableAddress(ofValid: Int(frames[index].candidate))
             guard unsafe FiveTuple.same(entry.pointee.key, frames[index].flow),
-                unsafe entry.pointee.mode == Mode.mode,
+                unsafe Mode.takes(entry, isIPv6: frames[index].layout.isIPv6),
                 unsafe entry.pointee.goesOn(with: frames[index].layout.tcpFlags),
                 !snapshot.judgesPackets
                     || Self.isUnjudged(unsafe entry.pointee.service, frames[index].flow, snapshot),
@@ -85,7 +85,8 @@ extension Pipeline {
     @inline(__always)
     mutating func translate(
         _ frame: Frame, _ frames: BatchFrames, _ index: Int,
-        _ entry: UnsafeMutablePointer<ConnectionEntry>, _ snapshot: borrowing ForwardingSnapshot
+        _ entry: UnsafeMutablePointer<ConnectionEntry>, isIPv6: Bool,
+        _ snapshot: borrowing ForwardingSnapshot
     ) -> Frame? {
         let backend = unsafe snapshot.backends.table.mutableAddress(
             ofValid: Int(entry.pointee.backend))
@@ -94,7 +95,7 @@ extension Pipeline {
         }
         let isUDP = frames[index].flow.transportNumber == TransportProtocol.udp.rawValue
         let translated =
-            frames[index].layout.isIPv6
+            isIPv6
             ? unsafe Self.translateIPv6(frame, frames, index, entry, backend, snapshot)
             : unsafe entry.pointee.rewrite.apply(
                 to: frame, frames[index].layout, isUDP: isUDP, on: snapshot.link)
@@ -103,7 +104,7 @@ extension Pipeline {
         return translated
     }
 
-    @inline(never)
+    @inline(__always)
     private static func translateIPv6(
         _ frame: Frame, _ frames: BatchFrames, _ index: Int,
         _ entry: UnsafeMutablePointer<ConnectionEntry>,
@@ -175,7 +176,8 @@ extension Pipeline {
 
 /// How clients' packets of tracked connections are made packets to their backends.
 protocol CarryingMode {
-    static var mode: ForwardingMode { get }
+    /// Whether a connection's packets are made so.
+    static func takes(_ entry: UnsafePointer<ConnectionEntry>, isIPv6: Bool) -> Bool
 
     /// Writes the packet; `nil`, with nothing done, when that is not as usual.
     ///
@@ -189,7 +191,10 @@ protocol CarryingMode {
 
 /// Into the tunnel.
 enum CarryingDSR: CarryingMode {
-    @inline(__always) static var mode: ForwardingMode { .dsr }
+    @inline(__always)
+    static func takes(_ entry: UnsafePointer<ConnectionEntry>, isIPv6: Bool) -> Bool {
+        unsafe entry.pointee.mode == .dsr
+    }
 
     @inline(__always)
     static func put(
@@ -202,9 +207,12 @@ enum CarryingDSR: CarryingMode {
     }
 }
 
-/// With other addresses and ports.
-enum CarryingSNAT: CarryingMode {
-    @inline(__always) static var mode: ForwardingMode { .snat }
+/// With other addresses and ports, of IPv4.
+enum CarryingSNATIPv4: CarryingMode {
+    @inline(__always)
+    static func takes(_ entry: UnsafePointer<ConnectionEntry>, isIPv6: Bool) -> Bool {
+        unsafe entry.pointee.mode == .snat && !isIPv6
+    }
 
     @inline(__always)
     static func put(
@@ -212,6 +220,23 @@ enum CarryingSNAT: CarryingMode {
         _ entry: UnsafeMutablePointer<ConnectionEntry>, _ pipeline: inout Pipeline,
         _ snapshot: borrowing ForwardingSnapshot
     ) -> Frame? {
-        unsafe pipeline.translate(frame, frames, index, entry, snapshot)
+        unsafe pipeline.translate(frame, frames, index, entry, isIPv6: false, snapshot)
+    }
+}
+
+/// With other addresses and ports, of IPv6.
+enum CarryingSNATIPv6: CarryingMode {
+    @inline(__always)
+    static func takes(_ entry: UnsafePointer<ConnectionEntry>, isIPv6: Bool) -> Bool {
+        unsafe entry.pointee.mode == .snat && isIPv6
+    }
+
+    @inline(__always)
+    static func put(
+        _ frame: Frame, _ frames: BatchFrames, _ index: Int,
+        _ entry: UnsafeMutablePointer<ConnectionEntry>, _ pipeline: inout Pipeline,
+        _ snapshot: borrowing ForwardingSnapshot
+    ) -> Frame? {
+        unsafe pipeline.translate(frame, frames, index, entry, isIPv6: true, snapshot)
     }
 }

@@ -163,7 +163,8 @@ public struct Pipeline: ~Copyable {
             let start = index
             if batch[index].candidate != 0 {
                 index = carry(CarryingDSR.self, &batch, from: index, snapshot, tick)
-                index = carry(CarryingSNAT.self, &batch, from: index, snapshot, tick)
+                index = carry(CarryingSNATIPv4.self, &batch, from: index, snapshot, tick)
+                index = carry(CarryingSNATIPv6.self, &batch, from: index, snapshot, tick)
             }
             if index == start {
                 decide(&batch, index, snapshot, tick)
