@@ -57,6 +57,7 @@ struct Worker: ~Copyable {
         let count = takeHandedOff(after: received)
         batch.begin(count: count, handedOver: count - received)
         if count > 0 {
+            countReceived(received)
             pipeline.process(&batch, with: snapshots.current, at: clock.tick)
         }
         pipeline.maintain(&batch, with: snapshots.current, at: clock.tick)
@@ -66,7 +67,7 @@ struct Worker: ~Copyable {
         queue.reclaim()
         queue.refill()
         if mailbox.mayHaveRequests || scan != nil { serveRequests() }
-        account(received: received, handled: count)
+        account(handled: count)
         if count == 0 { rest() }
     }
 
@@ -193,8 +194,17 @@ struct Worker: ~Copyable {
 
     // MARK: Time
 
+    /// Counts what came, before the pipeline makes other frames of it.
     @inline(__always)
-    private mutating func account(received: Int, handled: Int) {
+    private func countReceived(_ received: Int) {
+        var bytes: UInt64 = 0
+        for index in 0..<received { bytes &+= unsafe UInt64(batch.receiveBuffer[index].len) }
+        counters.add(UInt64(received), to: .receivedPackets)
+        counters.add(bytes, to: .receivedBytes)
+    }
+
+    @inline(__always)
+    private mutating func account(handled: Int) {
         let elapsed = clock.advance()
         counters.add(1, to: .rounds)
         guard handled > 0 else {
@@ -203,10 +213,6 @@ struct Worker: ~Copyable {
         }
         latestFrame = clock.nanoseconds
         counters.add(elapsed, to: .busyNanoseconds)
-        counters.add(UInt64(received), to: .receivedPackets)
-        var bytes: UInt64 = 0
-        for index in 0..<received { bytes &+= unsafe UInt64(batch.receiveBuffer[index].len) }
-        counters.add(bytes, to: .receivedBytes)
         counters.add(1, to: .batches)
         counters.add(1, to: Self.bucket(of: handled))
         publishLevels()

@@ -11,8 +11,12 @@ public import ServiceLifecycle
 /// what the kernel says. After an event everything is read anew rather than patched, so that a lost
 /// event cannot leave a wrong state behind.
 public actor NetworkMonitor: Service {
-    /// How often events are looked for.
+    /// How often events are looked for while there are some, and how often when all is quiet: each
+    /// look takes time from a core that a worker may be on.
     private static let period = Duration.milliseconds(10)
+    private static let quietPeriod = Duration.milliseconds(50)
+    /// How long after the last event, or the last frame that waited for a next hop, it is quiet.
+    private static let quietAfter = Duration.seconds(2)
     /// How often the next hops of backends are looked at.
     private static let wantedPeriod = Duration.milliseconds(200)
     /// How often next hops that are not confirmed are asked for again.
@@ -59,14 +63,18 @@ public actor NetworkMonitor: Service {
         // What changed before the events were subscribed to is in this first reading.
         await refresh(&requests)
         var lookAgain = ContinuousClock.now
+        var latest = ContinuousClock.now
         while !Task.isCancelled && !Task.isShuttingDownGracefully {
-            if changed(&events) { await refresh(&requests) }
-            askForUnresolved(&requests)
-            if ContinuousClock.now >= lookAgain {
+            let isChanged = changed(&events)
+            if isChanged { await refresh(&requests) }
+            let now = ContinuousClock.now
+            if askForUnresolved(&requests) || isChanged { latest = now }
+            if now >= lookAgain {
                 await askForWanted(&requests)
-                lookAgain = .now + Self.wantedPeriod
+                lookAgain = now + Self.wantedPeriod
             }
-            try? await Task.sleep(for: Self.period)
+            let isQuiet = now - latest >= Self.quietAfter
+            try? await Task.sleep(for: isQuiet ? Self.quietPeriod : Self.period)
         }
     }
 
@@ -92,9 +100,12 @@ public actor NetworkMonitor: Service {
 
     // MARK: Resolution
 
-    private func askForUnresolved(_ requests: inout NetlinkSocket) {
+    /// - Returns: Whether there were any.
+    private func askForUnresolved(_ requests: inout NetlinkSocket) -> Bool {
+        let addresses = unresolved()
         let now = Date()
-        for address in unresolved() { ask(for: address, &requests, now) }
+        for address in addresses { ask(for: address, &requests, now) }
+        return !addresses.isEmpty
     }
 
     private func askForWanted(_ requests: inout NetlinkSocket) async {
