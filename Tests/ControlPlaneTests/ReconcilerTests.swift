@@ -70,12 +70,12 @@ private final class RecordingLink: DataPlaneHandle {
             mac: .zero, mtu: 1500, isUp: true, addresses: [PlanFixture.address("20.1.1.1")],
             routes: [.init(prefix: network, gateway: nil)], neighbours: [:])
         let start = Reconciler.Start(
-            configuration: configuration, hasFile: true, observed: observed,
+            configuration: configuration, observed: observed,
             hashKey: PlanFixture.key,
             capacity: PipelineCapacity(
                 connections: 1024, snatBackends: 4, snatAddresses: 2, snatPortsPerAddress: 65536),
             workerCount: 1, interfacePorts: [1024...32767])
-        let reconciler = try Reconciler(start, link: link, log: Logger(label: "test"))
+        let reconciler = try Reconciler(start, link: link, events: EventLog(Logger(label: "test")))
         try await reconciler.begin()
         link.calls.withLock { $0 = [] }
         return reconciler

@@ -60,10 +60,10 @@ enum AdminFixture {
             connections: 64, snatBackends: 64, snatAddresses: 4, snatPortsPerAddress: 64)
         return try Reconciler(
             .init(
-                configuration: configuration, hasFile: false, observed: observed,
+                configuration: configuration, observed: observed,
                 hashKey: PlanFixture.key, capacity: capacity, workerCount: 1,
                 interfacePorts: [1024...65535]), link: link,
-            log: Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() })
+            events: EventLog(Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }))
     }
 
     final class SilentLink: DataPlaneHandle {

@@ -43,3 +43,22 @@ int cplatform_allowed_cpus(int *_Nonnull cpus, int capacity);
 
 /* Gives a netlink socket a port number of its own; 0 or an errno value. */
 int cplatform_netlink_bind(int fd);
+
+/* Has a socket take nothing in. On a TCP socket that listens this also keeps the kernel from
+ * answering what comes to its port. Returns 0 or an errno value. */
+int cplatform_reject_all(int fd);
+
+/* Has a packet socket take only IP packets from these addresses: each one 32-bit word in host byte
+ * order for AF_INET, four for AF_INET6. Returns 0 or an errno value. */
+int cplatform_accept_sources(int fd, int family, const uint32_t *_Nullable addresses, int count);
+
+/* A socket that sees the IP packets of an Ethernet type that arrive on any interface, but takes none
+ * in until cplatform_accept_sources. Non-blocking and closed on exec; -1 with errno. */
+int cplatform_packet_socket(int ethertype);
+
+/* epoll(7) by file descriptor, which Glibc's module lacks: a new one or -1 with errno; waiting for a
+ * descriptor to be readable, or writable: 0 or an errno value; how many are ready. */
+int cplatform_epoll(void);
+int cplatform_epoll_watch(int epoll, int fd, int is_new, int for_writing);
+void cplatform_epoll_forget(int epoll, int fd);
+int cplatform_epoll_wait(int epoll, int *_Nonnull ready, int capacity, int milliseconds);

@@ -38,7 +38,9 @@ struct AdminDocuments: Sendable {
             memory: MemoryDocument(
                 umemBytes: facts.umemBytes, tableBytes: facts.tableBytes,
                 hugePages: facts.usesHugePages, numaNode: facts.numaNode),
-            file: view.differsFromFile.map { $0 ? "differs" : "same" } ?? "none")
+            file: view.differsFromFile.map { $0 ? "differs" : "same" } ?? "none",
+            reloadRefused: view.lastReload.message,
+            confirmUntil: view.lastReload.confirmUntil.map(AdminJSON.text))
     }
 
     func interfaceList() -> InterfaceListDocument {
@@ -162,6 +164,8 @@ struct AdminDocuments: Sendable {
                 address: backend.configuration.endpoint.description,
                 adminState: backend.configuration.adminState.rawValue,
                 eligible: backend.isEligible, reason: backend.reason,
+                health: (backend.health?.health ?? .unknown).rawValue,
+                healthReason: backend.health?.reason, probe: backend.health?.probe,
                 removed: backend.isRemoved, weight: backend.configuration.weight,
                 slots: backend.slots,
                 share: Self.ratio(Double(backend.slots), Double(service.maglev.count)),

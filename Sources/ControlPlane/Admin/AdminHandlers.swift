@@ -129,6 +129,22 @@ struct AdminHandlers: Sendable {
         return try .json(documents.flush(ended, isDryRun: false))
     }
 
+    // MARK: The file
+
+    @Sendable func plan(_ request: Request, _ context: AdminContext) async throws -> Response {
+        let body = try await request.body(
+            PlanBody.self, upTo: ConfigurationFile.maximumByteCount * 2)
+        let plan = try await control.plan(body.configuration, named: body.file ?? "configuration")
+        return try .json(PlanDocument(plan, generation: await control.view().generation))
+    }
+
+    @Sendable func reload(_ request: Request, _ context: AdminContext) async throws -> Response {
+        let body = try await request.body(ReloadBody.self, context)
+        let report = try await control.reload(
+            by: try await context.peer().name, confirm: try body.confirmation())
+        return try .json(AdminDocuments.change(report))
+    }
+
     // MARK: Changing
 
     @Sendable func updateService(

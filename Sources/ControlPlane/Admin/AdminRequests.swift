@@ -57,6 +57,20 @@ extension ModeBody {
     }
 }
 
+extension ReloadBody {
+    /// How long the reload may be confirmed; `nil` when it need not be.
+    func confirmation() throws(ChangeRefused) -> Duration? {
+        guard let seconds = confirmSeconds else { return nil }
+        guard (1...86_400).contains(seconds) else {
+            throw ChangeRefused(
+                kind: .invalid, code: "confirm",
+                message: "a time of \(seconds) s is not within 1 s and a day. Nothing was changed",
+                location: "confirm_seconds")
+        }
+        return .milliseconds(Int64(seconds * 1000))
+    }
+}
+
 extension BackendBody {
     /// The change that is asked for.
     ///
@@ -112,7 +126,12 @@ extension Request {
     func body<Body: ChangeBody>(
         _ type: Body.Type, _ context: AdminContext
     ) async throws -> Body {
-        let buffer = try await body.collect(upTo: context.maxUploadSize)
+        try await self.body(type, upTo: context.maxUploadSize)
+    }
+
+    /// The body of a change that may be larger than others.
+    func body<Body: ChangeBody>(_ type: Body.Type, upTo byteCount: Int) async throws -> Body {
+        let buffer = try await body.collect(upTo: byteCount)
         let data = Data(buffer.readableBytesView)
         do {
             let given = try JSONSerialization.jsonObject(with: data) as? [String: Any]

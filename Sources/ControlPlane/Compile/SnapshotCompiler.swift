@@ -12,6 +12,9 @@ struct SnapshotCompiler: Sendable {
     /// Ports of the interface's own address that `snat` may use, when no pool is named.
     let interfacePorts: [ClosedRange<UInt16>]
 
+    /// What probes found, by the service that owns a backend.
+    typealias HealthTable = [IdentityRegistry.BackendKey: BackendHealth]
+
     /// A plan, and what there is to say about it.
     struct Result: Sendable {
         var plan: ForwardingPlan
@@ -36,6 +39,8 @@ struct SnapshotCompiler: Sendable {
         var identity: IdentityRegistry.BackendIdentity
         var configuration: BackendConfiguration
         var isRemoved: Bool
+        /// What probes found; healthy when it is not probed.
+        var health = BackendHealth.healthy
         /// Why it gets no new connections; `nil` when it does.
         var reason: String?
         var nextHop: IPAddress?
@@ -46,6 +51,7 @@ struct SnapshotCompiler: Sendable {
     /// - Parameters:
     ///   - desired: What is wanted.
     ///   - observed: What the kernel says.
+    ///   - health: What probes found; a backend that is to be probed and is not in it is unknown.
     ///   - identities: Numbers that were given so far.
     ///   - known: Services as they were compiled before: a table whose members are the same is
     ///     taken over, not built again.
@@ -53,10 +59,10 @@ struct SnapshotCompiler: Sendable {
     /// - Returns: The plan, and what there is to say about it.
     /// - Throws: When there is no room for a service, backend or SNAT address.
     func compile(
-        _ desired: DesiredState, _ observed: ObservedState, _ identities: IdentityRegistry,
-        known: [CompiledService], generation: UInt64
+        _ desired: DesiredState, _ observed: ObservedState, health: HealthTable = [:],
+        _ identities: IdentityRegistry, known: [CompiledService], generation: UInt64
     ) throws(ChangeRefused) -> Result {
-        var draft = SnapshotDraft(self, desired, observed, identities, known)
+        var draft = SnapshotDraft(self, desired, observed, health, identities, known)
         for service in desired.configuration.services { try draft.add(service) }
         return draft.finish(generation: generation)
     }

@@ -9,7 +9,7 @@ extension SnapshotDraft {
             var planned = ForwardingPlan.Backend(
                 id: backend.identity.id, address: backend.configuration.address,
                 port: backend.configuration.port ?? 0,
-                admits: Self.admits(backend),
+                admits: Self.admits(backend, service.configuration.policy),
                 nextHop: backend.nextHop.map { hops.index(of: $0) },
                 portSpace: backend.identity.portSpace)
             planned.epoch = backend.identity.epoch
@@ -33,8 +33,11 @@ extension SnapshotDraft {
         plan.services.append(planned)
     }
 
-    private static func admits(_ backend: CompiledBackend) -> ForwardingPlan.Admits {
+    private static func admits(
+        _ backend: CompiledBackend, _ policy: ServicePolicy
+    ) -> ForwardingPlan.Admits {
         if backend.configuration.adminState == .disabled { return .nothing }
+        if backend.health == .unhealthy, policy.onUnhealthy == .move { return .nothing }
         return backend.reason == nil ? .newConnections : .trackedConnections
     }
 

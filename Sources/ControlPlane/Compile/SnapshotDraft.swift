@@ -10,6 +10,7 @@ struct SnapshotDraft {
     let configuration: Configuration
     let desired: DesiredState
     let observed: ObservedState
+    let health: SnapshotCompiler.HealthTable
     let known: [CompiledService]
     var identities: IdentityRegistry
     var plan: ForwardingPlan
@@ -20,12 +21,14 @@ struct SnapshotDraft {
 
     init(
         _ compiler: SnapshotCompiler, _ desired: DesiredState, _ observed: ObservedState,
-        _ identities: IdentityRegistry, _ known: [CompiledService]
+        _ health: SnapshotCompiler.HealthTable, _ identities: IdentityRegistry,
+        _ known: [CompiledService]
     ) {
         self.compiler = compiler
         self.desired = desired
         configuration = desired.configuration
         self.observed = observed
+        self.health = health
         self.identities = identities
         self.known = known
         hops = NextHopList(observed.neighbours)
@@ -107,9 +110,24 @@ struct SnapshotDraft {
         if let nextHop {
             users[nextHop, default: []].append("\(service.name)/\(backend.name)")
         }
+        let found = isRemoved ? .healthy : health(of: backend, in: service)
         return CompiledBackend(
             identity: identity, configuration: backend, isRemoved: isRemoved,
-            reason: isRemoved ? "removed" : reason(backend, service, nextHop), nextHop: nextHop)
+            health: found,
+            reason: isRemoved ? "removed" : reason(backend, service, nextHop, found),
+            nextHop: nextHop)
+    }
+
+    /// What probes found; a backend that is not probed counts as healthy.
+    private func health(
+        of backend: BackendConfiguration, in service: ServiceConfiguration
+    ) -> BackendHealth {
+        let owner =
+            service.backendsFrom.flatMap { name in
+                configuration.services.first { $0.name == name }
+            } ?? service
+        guard owner.policy.health.kind != .none else { return .healthy }
+        return health[.init(service: owner.name, endpoint: backend.endpoint)] ?? .unknown
     }
 
     private func nextHop(towards address: IPAddress) -> IPAddress? {
@@ -119,7 +137,8 @@ struct SnapshotDraft {
 
     /// Why a backend gets no new connections.
     private func reason(
-        _ backend: BackendConfiguration, _ service: ServiceConfiguration, _ nextHop: IPAddress?
+        _ backend: BackendConfiguration, _ service: ServiceConfiguration, _ nextHop: IPAddress?,
+        _ health: BackendHealth
     ) -> String? {
         guard backend.adminState == .active else { return backend.adminState.rawValue }
         guard backend.weight > 0 else { return "weight 0" }
@@ -130,7 +149,11 @@ struct SnapshotDraft {
         if let neighbour = observed.neighbours[nextHop], neighbour.hasFailed {
             return "next hop \(nextHop) does not answer"
         }
-        return nil
+        switch health {
+        case .healthy: return nil
+        case .unhealthy: return "unhealthy"
+        case .unknown: return "not probed yet"
+        }
     }
 
     /// Why a service has no address to send to backends of a family from; `nil` when it has one.

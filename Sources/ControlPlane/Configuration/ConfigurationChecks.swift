@@ -238,6 +238,7 @@ struct ConfigurationChecks {
                 \(backends): it is never up
                 """)
         }
+        checkHealth(service, index)
         let hasUDP = service.ports.contains { $0.transport == .udp }
         if service.policy.affinity == .quicConnectionID, !hasUDP {
             problems.warning(
@@ -251,6 +252,29 @@ struct ConfigurationChecks {
                 """
                 '\(service.name)' has \(family.rawValue) VIPs, but no \(family.rawValue) source \
                 range: nobody is served there
+                """)
+        }
+    }
+
+    private func checkHealth(_ service: ServiceConfiguration, _ index: Int) {
+        let health = service.policy.health
+        guard health.kind != .none else { return }
+        if health.kind != .icmp, service.probedPort(health) == nil {
+            problems.error(
+                place("health", in: index),
+                "'\(service.name)' has no single port to probe: give 'port' in its health")
+        }
+        if health.throughTunnel == true, service.mode == .snat {
+            problems.error(
+                place("health", in: index),
+                "'\(service.name)' is snat, which has no tunnel: leave through_tunnel out")
+        }
+        if service.backendsFrom != nil, value("health", in: index) != nil {
+            problems.warning(
+                place("health", in: index),
+                """
+                health of '\(service.name)' has no effect: it shares backends and their health with \
+                '\(service.backendsFrom ?? "")'
                 """)
         }
     }

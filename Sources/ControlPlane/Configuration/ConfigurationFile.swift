@@ -25,7 +25,13 @@ public struct ConfigurationFile: Sendable {
     public static func load(
         _ path: String, against host: HostFacts? = nil
     ) throws(ConfigurationError) -> ConfigurationFile {
-        let text = try contents(of: path)
+        try read(try contents(of: path), named: path, against: host)
+    }
+
+    /// Checks what a file contains; see ``load(_:against:)``.
+    public static func read(
+        _ text: String, named path: String, against host: HostFacts? = nil
+    ) throws(ConfigurationError) -> ConfigurationFile {
         let result = ConfigurationReader.read(text, host: host)
         let problems = result.problems.sorted { ($0.line, $0.column) < ($1.line, $1.column) }
         guard let configuration = result.configuration,

@@ -14,6 +14,10 @@ public enum ConfigurationWriter {
         if let pool = service.snatPool { lines.append("  snat_pool: \(quoted(pool))") }
         lines.append("  affinity: \(service.policy.affinity.rawValue)")
         lines.append("  on_no_backend: \(service.policy.onNoBackend.rawValue)")
+        lines.append("  on_unhealthy: \(service.policy.onUnhealthy.rawValue)")
+        if service.policy.health.kind != .none {
+            lines.append("  health: \(text(service.policy.health))")
+        }
         if !service.sourceRanges.isEmpty {
             let ranges = service.sourceRanges.map { quoted($0.shortText) }
             lines.append("  source_ranges: [\(ranges.joined(separator: ", "))]")
@@ -37,6 +41,46 @@ public enum ConfigurationWriter {
             lines += service.backends.map(yaml)
         }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static func yaml(_ health: HealthConfiguration) -> [String] {
+        var parts = [
+            "type: \(health.kind.rawValue)", "interval: \(text(health.interval))",
+            "timeout: \(text(health.timeout))", "rise: \(health.rise)", "fall: \(health.fall)",
+            "jitter: \(health.jitter)%",
+        ]
+        if let port = health.port { parts.append("port: \(port)") }
+        if health.kind == .http || health.kind == .https {
+            parts.append("path: \(quoted(health.path))")
+            if let host = health.host { parts.append("host: \(quoted(host))") }
+            let statuses = health.statuses.map {
+                $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
+            }
+            var expect = ["status: \(quoted(statuses.joined(separator: ",")))"]
+            if let body = health.body { expect.append("body: \(quoted(escaped(body)))") }
+            parts.append("expect: {\(expect.joined(separator: ", "))}")
+        }
+        if health.kind == .dns { parts.append("query: \(quoted(health.query))") }
+        if let tunnel = health.throughTunnel { parts.append("through_tunnel: \(tunnel)") }
+        if health.fullSize { parts.append("full_size: true") }
+        return parts
+    }
+
+    /// A health check in one line.
+    static func text(_ health: HealthConfiguration) -> String {
+        health.kind == .none ? "none" : "{\(yaml(health).joined(separator: ", "))}"
+    }
+
+    /// As YAML has it between double quotes (YAML 1.2 §5.7).
+    private static func escaped(_ text: String) -> String {
+        text.unicodeScalars.map { scalar in
+            switch scalar {
+            case "\"", "\\": "\\\(scalar)"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7f:
+                "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+            default: "\(scalar)"
+            }
+        }.joined()
     }
 
     private static func yaml(_ backend: BackendConfiguration) -> String {

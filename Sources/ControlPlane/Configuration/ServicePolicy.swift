@@ -22,6 +22,14 @@ public struct ServicePolicy: Equatable, Sendable {
         case reject
     }
 
+    /// What becomes of tracked connections of a backend that turned unhealthy.
+    public enum Unhealthy: String, Sendable, CaseIterable {
+        /// They stay with it, as it may return.
+        case keep
+        /// Their next packet goes to another backend.
+        case move
+    }
+
     /// Idle times after which a connection ends.
     public var timeouts = ConnectionTimeouts()
     /// How long connections of a removed backend are kept.
@@ -30,6 +38,10 @@ public struct ServicePolicy: Equatable, Sendable {
     public var affinity = Affinity.fiveTuple
     /// What happens when no backend is eligible.
     public var onNoBackend = NoBackend.drop
+    /// What becomes of tracked connections of a backend that turned unhealthy.
+    public var onUnhealthy = Unhealthy.keep
+    /// How backends are probed.
+    public var health = HealthConfiguration()
 
     /// The defaults.
     public init() {}

@@ -13,8 +13,9 @@ struct ConfigurationPlaces {
 /// Reads defaults, SNAT pools and services.
 struct ServiceReader {
     private let problems: ConfigurationProblems
-    private static let policyKeys = ["timeouts", "drain_timeout", "affinity", "on_no_backend"]
-    private static let laterPolicyKeys = ["on_unhealthy", "health"]
+    private static let policyKeys = [
+        "timeouts", "drain_timeout", "affinity", "on_no_backend", "on_unhealthy", "health",
+    ]
 
     init(_ problems: ConfigurationProblems) { self.problems = problems }
 
@@ -23,8 +24,7 @@ struct ServiceReader {
     func readDefaults(_ root: ConfigurationSection, _ configuration: inout Configuration) {
         guard let node = root.value("defaults"),
             let section = ConfigurationSection(
-                node, "'defaults'", keys: ["mode", "maglev"] + Self.policyKeys,
-                later: Self.laterPolicyKeys, problems)
+                node, "'defaults'", keys: ["mode", "maglev"] + Self.policyKeys, problems)
         else { return }
         let mode = section.parsed("mode", "one of dsr, snat") { ForwardingMode($0) }
         configuration.defaultMode = mode ?? .dsr
@@ -53,7 +53,10 @@ struct ServiceReader {
         policy.affinity = affinity ?? policy.affinity
         let nobody = section.choice("on_no_backend", ServicePolicy.NoBackend.self)
         policy.onNoBackend = nobody ?? policy.onNoBackend
+        let unhealthy = section.choice("on_unhealthy", ServicePolicy.Unhealthy.self)
+        policy.onUnhealthy = unhealthy ?? policy.onUnhealthy
         policy.drainTimeout = section.duration("drain_timeout") ?? policy.drainTimeout
+        HealthReader(problems).read(section, &policy.health)
         guard let node = section.value("timeouts"),
             let timeouts = ConfigurationSection(
                 node, "'timeouts'", keys: ["tcp_established", "tcp_transitory", "udp", "icmp"],
@@ -152,7 +155,7 @@ struct ServiceReader {
                         "name", "vips", "ports", "mode", "encapsulation", "snat_pool", "backends",
                         "backends_from", "source_ranges", "minimum_backends",
                     ] + Self.policyKeys,
-                    later: ["announce"] + Self.laterPolicyKeys, problems)
+                    later: ["announce"], problems)
             else { continue }
             readService(section, &configuration, &places)
         }

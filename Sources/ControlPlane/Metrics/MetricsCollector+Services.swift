@@ -85,6 +85,7 @@ extension MetricsCollector {
                     isState ? 1.0 : 0)
             }
         }
+        addHealth()
         addPerBackend("xdplb_backend_weight", .gauge, "Weight in force.") {
             UInt64($0.configuration.weight)
         }
@@ -103,7 +104,7 @@ extension MetricsCollector {
         }
     }
 
-    private var backends: [([(String, String)], BackendView)] {
+    var backends: [([(String, String)], BackendView)] {
         source.view.services.flatMap { service in
             service.backends.filter { !$0.isRemoved }.map { backend in
                 ([label(service), ("backend", backend.configuration.name)], backend)

@@ -21,6 +21,7 @@ struct MetricsCollector {
         copy.addSockets()
         copy.addServices()
         copy.addBackends()
+        copy.addProbes()
         copy.addMaglev()
         copy.addConnections()
         copy.addSNAT()
@@ -59,6 +60,17 @@ struct MetricsCollector {
             "Whether run-time changes are in force that the file does not have.")
         out.sample(
             "xdplb_config_differs_from_file", [], source.view.differsFromFile == true ? 1.0 : 0)
+        let reload = source.view.lastReload
+        out.family(
+            "xdplb_config_last_reload_successful", .gauge,
+            "Whether the last reload was applied (1) or refused (0).")
+        out.sample("xdplb_config_last_reload_successful", [], reload.isSuccessful ? 1.0 : 0)
+        out.family(
+            "xdplb_config_last_reload_success_timestamp_seconds", .gauge,
+            "Unix time of the last applied reload.")
+        out.sample(
+            "xdplb_config_last_reload_success_timestamp_seconds", [],
+            reload.succeededAt.timeIntervalSince1970)
         out.family("xdplb_snapshot_generation", .gauge, "Generation published last.")
         out.sample("xdplb_snapshot_generation", [], source.view.generation)
         out.family(

@@ -3,31 +3,32 @@ internal import DataPlane
 
 /// What a change means for connections that are tracked.
 struct ChangeConsequence {
-    var endedService: (name: String, id: UInt16)?
+    var endedServices: [(name: String, id: UInt16)] = []
     var endedBackends: [UInt16] = []
-    var removedBackends: [(id: UInt16, name: String)] = []
+    /// Backends that were taken out of their service, and may finish.
+    var removedBackends: [(service: String, id: UInt16)] = []
     var keptBackends: [UInt16] = []
 
-    init(
-        _ change: Change, _ before: SnapshotCompiler.Result, _ after: SnapshotCompiler.Result
-    ) {
+    init(_ before: SnapshotCompiler.Result, _ after: SnapshotCompiler.Result) {
+        let running = Dictionary(uniqueKeysWithValues: after.services.map { ($0.id, $0) })
         for old in before.services {
             let name = old.configuration.name
-            guard let new = after.services.first(where: { $0.id == old.id }),
-                new.configuration.name == name
-            else {
-                endedService = (name, old.id)
+            guard let new = running[old.id], new.configuration.name == name else {
+                endedServices.append((name, old.id))
                 continue
             }
+            let past = Dictionary(uniqueKeysWithValues: old.backends.map { ($0.identity.id, $0) })
             for backend in new.backends {
-                let past = old.backends.first { $0.identity.id == backend.identity.id }
-                if backend.configuration.adminState == .disabled,
-                    past?.configuration.adminState != .disabled
-                {
-                    endedBackends.append(backend.identity.id)
-                } else if backend.isRemoved, past?.isRemoved == false {
-                    removedBackends.append((backend.identity.id, backend.configuration.name))
-                } else if case .updateService = change, !backend.isRemoved {
+                let before = past[backend.identity.id]
+                if backend.configuration.adminState == .disabled {
+                    if before?.configuration.adminState != .disabled {
+                        endedBackends.append(backend.identity.id)
+                    }
+                } else if backend.isRemoved {
+                    if before?.isRemoved == false {
+                        removedBackends.append((name, backend.identity.id))
+                    }
+                } else {
                     keptBackends.append(backend.identity.id)
                 }
             }
@@ -38,12 +39,11 @@ struct ChangeConsequence {
 /// Carrying out and describing what follows from a change.
 extension Reconciler {
     func carryOut(_ consequence: ChangeConsequence, _ report: inout ChangeReport) async {
-        if let service = consequence.endedService {
+        var ended = 0
+        for service in consequence.endedServices {
             var filter = ConnectionFilter()
             filter.service = service.id
-            let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
-            report.endedConnections += ended
-            report.lines.append("  connections: \(ended) ended")
+            ended += await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
             running.identities.releaseService(service.name)
             for key in running.identities.backends.keys where key.service == service.name {
                 running.identities.releaseBackend(key)
@@ -52,17 +52,19 @@ extension Reconciler {
         for backend in consequence.endedBackends {
             var filter = ConnectionFilter()
             filter.backend = backend
-            let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+            ended += await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+        }
+        if !consequence.endedServices.isEmpty || !consequence.endedBackends.isEmpty {
             report.endedConnections += ended
             report.lines.append("  connections: \(ended) ended")
         }
-        guard !consequence.removedBackends.isEmpty else { return }
-        let kept = consequence.keptBackends.reduce(0) { $0 + tracked($1) }
+        let services = Set(consequence.removedBackends.map(\.service))
+        guard !services.isEmpty else { return }
+        let affected = running.services.filter { services.contains($0.configuration.name) }
+        let own = Set(affected.flatMap(\.backends).map(\.identity.id))
+        let kept = consequence.keptBackends.filter(own.contains).reduce(0) { $0 + tracked($1) }
         let leaving = consequence.removedBackends.reduce(0) { $0 + tracked($1.id) }
-        let service = running.services.first { service in
-            service.backends.contains { $0.identity.id == consequence.removedBackends[0].id }
-        }
-        let timeout = service?.configuration.policy.drainTimeout ?? .seconds(300)
+        let timeout = affected.map(\.configuration.policy.drainTimeout).max() ?? .seconds(300)
         report.lines.append(
             """
               connections: \(kept + leaving) tracked; \(kept) on kept backends stay, \(leaving) on \
@@ -70,7 +72,7 @@ extension Reconciler {
             """)
     }
 
-    private func tracked(_ backend: UInt16) -> Int {
+    func tracked(_ backend: UInt16) -> Int {
         link.counterPages.reduce(0) { $0 + Int($1[backend: backend, .connections]) }
     }
 
@@ -100,29 +102,20 @@ extension Reconciler {
             else { continue }
             let moved = before.maglev.movedSlots(to: service.maglev)
             let least = Self.leastMoved(before, service)
-            let count = service.maglev.count
             report.movedSlots += moved
             report.lines.append(
-                """
-                  Maglev: \(moved) of \(count) slots moved (\(Self.percent(moved, count)), least \
-                possible \(Self.percent(least, count)))
-                """)
+                "  " + SlotText.moved(moved, least, of: service.maglev.count, "moved"))
         }
         report.lines += next.problems.map { "  warning: \($0)" }
     }
 
     /// Slots that any table with the new shares must move: what the gaining backends gain.
-    private static func leastMoved(
+    static func leastMoved(
         _ before: SnapshotCompiler.CompiledService, _ after: SnapshotCompiler.CompiledService
     ) -> Int {
         let old = before.maglev.slotCounts
         return after.maglev.slotCounts.reduce(0) { sum, share in
             sum + max(0, share.value - (old[share.key] ?? 0))
         }
-    }
-
-    private static func percent(_ part: Int, _ whole: Int) -> String {
-        let tenths = (part * 1000 + whole / 2) / whole
-        return "\(tenths / 10).\(tenths % 10) %"
     }
 }

@@ -19,6 +19,29 @@ public protocol ControlPlaneService: Sendable {
         _ change: Change, by user: String, ifGeneration generation: UInt64?, dryRun: Bool
     ) async throws(ChangeRefused) -> ChangeReport
 
+    /// What a configuration would change of what runs.
+    ///
+    /// - Parameters:
+    ///   - text: The content of a file.
+    ///   - name: What it is called in errors.
+    /// - Throws: ``ChangeRefused`` with all that is wrong with it.
+    func plan(
+        _ text: String, named name: String
+    ) async throws(ChangeRefused) -> ConfigurationPlan
+
+    /// Applies the file that the daemon was started from, whole or not at all.
+    ///
+    /// - Parameters:
+    ///   - user: Who asks.
+    ///   - confirm: Go back after this time unless it is reloaded again; `nil` does not.
+    /// - Throws: ``ChangeRefused`` with the reason; nothing was changed then.
+    func reload(
+        by user: String, confirm: Duration?
+    ) async throws(ChangeRefused) -> ChangeReport
+
+    /// The last events, the newest first.
+    func recentEvents(_ limit: Int) async -> [ControlEvent]
+
     /// Connections that match, at most `limit` of them, and how many matched in all.
     func connections(
         _ filter: ConnectionFilter, limit: Int

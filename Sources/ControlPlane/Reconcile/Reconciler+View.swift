@@ -7,20 +7,25 @@ internal import struct Foundation.Date
 extension Reconciler {
     /// See ``ControlPlaneService/view()``.
     public func view() -> ControlView {
-        ControlView(
+        let states = checker?.states ?? [:]
+        return ControlView(
             configuration: desired.configuration, generation: generation, appliedAt: appliedAt,
-            startedAt: startedAt, differsFromFile: hasFile ? wasChanged : nil,
-            services: running.services.map(serviceView), nextHops: nextHopViews(),
+            startedAt: startedAt, differsFromFile: source == nil ? nil : desired.differsFromFile,
+            lastReload: lastReload,
+            services: running.services.map { serviceView($0, states) }, nextHops: nextHopViews(),
             snatAddresses: running.plan.snatAddresses, problems: running.problems)
     }
 
-    private func serviceView(_ service: SnapshotCompiler.CompiledService) -> ServiceView {
+    private func serviceView(
+        _ service: SnapshotCompiler.CompiledService,
+        _ states: [IdentityRegistry.BackendKey: HealthState]
+    ) -> ServiceView {
         let counts = service.maglev.slotCounts
         let past = history[service.configuration.name] ?? TableHistory()
         return ServiceView(
             id: service.id, configuration: service.configuration,
             keys: service.configuration.keys,
-            backends: service.backends.map { backendView($0, service, counts) },
+            backends: service.backends.map { backendView($0, service, counts, states) },
             maglev: service.maglev,
             fingerprint: service.maglev.fingerprint,
             rebuilds: past.rebuilds, movedSlots: past.movedSlots)
@@ -28,20 +33,25 @@ extension Reconciler {
 
     private func backendView(
         _ backend: SnapshotCompiler.CompiledBackend,
-        _ service: SnapshotCompiler.CompiledService, _ counts: [UInt16: Int]
+        _ service: SnapshotCompiler.CompiledService, _ counts: [UInt16: Int],
+        _ states: [IdentityRegistry.BackendKey: HealthState]
     ) -> BackendView {
         let owner = service.configuration.backendsFrom ?? service.configuration.name
         let key = IdentityRegistry.BackendKey(
             service: owner, endpoint: backend.configuration.endpoint)
         let mark = desired.marks[key]
         let eligibility = eligibleSince[backend.identity.id]?.since ?? startedAt
+        let state = states[key]
         return BackendView(
             id: backend.identity.id, configuration: backend.configuration,
             isRemoved: backend.isRemoved, isEligible: backend.reason == nil,
-            reason: backend.reason, slots: counts[backend.identity.id] ?? 0,
+            reason: backend.health == .unhealthy ? state?.reason ?? backend.reason : backend.reason, slots: counts[backend.identity.id] ?? 0,
             since: max(mark?.date ?? eligibility, eligibility), changedBy: mark?.user,
-            nextHop: backend.nextHop)
+            nextHop: backend.nextHop, health: state)
     }
+
+    /// See ``ControlPlaneService/recentEvents(_:)``.
+    public func recentEvents(_ limit: Int) -> [ControlEvent] { events.recent(limit) }
 
     private func nextHopViews() -> [NextHopView] {
         let addresses = Set(observed.neighbours.keys).union(running.nextHopUsers.keys)
@@ -118,9 +128,7 @@ extension Reconciler {
     /// See ``ControlPlaneService/flushConnections(_:by:)``.
     public func flushConnections(_ filter: ConnectionFilter, by user: String) async -> Int {
         let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
-        log.notice(
-            "connections flushed",
-            metadata: ["event": "connections_flushed", "ended": "\(ended)", "by": "\(user)"])
+        events.record(.connectionsFlushed, .notice, ["ended": "\(ended)", "by": user])
         return ended
     }
 }

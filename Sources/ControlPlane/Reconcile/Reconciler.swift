@@ -10,19 +10,23 @@ public import struct Foundation.Date
 public actor Reconciler: ControlPlaneService {
     let link: any DataPlaneHandle
     private let compiler: SnapshotCompiler
-    let log: Logger
-    let hasFile: Bool
+    let events: EventLog
+    let checker: HealthChecker?
+    let source: ConfigurationSource?
     let startedAt = Date()
 
     var desired: DesiredState
     var observed: ObservedState
     var running: SnapshotCompiler.Result
-    var generation: UInt64 = 1
+    var generation: UInt64
     var appliedAt = Date()
-    var wasChanged = false
+    /// What probes found at the last generation.
+    var health: SnapshotCompiler.HealthTable = [:]
+    var lastReload = ReloadState()
+    var confirmation: Confirmation?
     var history: [String: TableHistory] = [:]
     var eligibleSince: [UInt16: Eligibility] = [:]
-    private let gate = Gate()
+    let gate = Gate()
 
     /// How often a service's table was built, and how many slots moved.
     struct TableHistory {
@@ -40,8 +44,10 @@ public actor Reconciler: ControlPlaneService {
     public struct Start: Sendable {
         /// What is to run.
         public var configuration: Configuration
-        /// Whether it came from a file, which a change then differs from.
-        public var hasFile: Bool
+        /// What was changed by command before, in the state directory.
+        var overrides: [BackendOverride] = []
+        /// Number of the first generation.
+        var generation: UInt64 = 1
         /// What was observed.
         public var observed: ObservedState
         /// What flow hashes and Maglev tables are keyed with.
@@ -55,12 +61,11 @@ public actor Reconciler: ControlPlaneService {
 
         /// A start of its parts.
         public init(
-            configuration: Configuration, hasFile: Bool, observed: ObservedState,
+            configuration: Configuration, observed: ObservedState,
             hashKey: HashKey, capacity: PipelineCapacity, workerCount: Int,
             interfacePorts: [ClosedRange<UInt16>]
         ) {
             self.configuration = configuration
-            self.hasFile = hasFile
             self.observed = observed
             self.hashKey = hashKey
             self.capacity = capacity
@@ -73,6 +78,13 @@ public actor Reconciler: ControlPlaneService {
         /// - Throws: When the configuration is over what there is room for.
         public func plan() throws(ChangeRefused) -> ForwardingPlan { try compile().plan }
 
+        /// Continues what a state directory has from before: what commands set, and the numbers of
+        /// generations.
+        public mutating func resume(_ store: StateStore) {
+            overrides = store.loadOverrides()
+            generation = (store.generations.last ?? 0) + 1
+        }
+
         fileprivate var compiler: SnapshotCompiler {
             SnapshotCompiler(
                 hashKey: hashKey, workerCount: workerCount, interfacePorts: interfacePorts)
@@ -82,20 +94,34 @@ public actor Reconciler: ControlPlaneService {
             let limits = IdentityRegistry.Limits(
                 snatBackends: capacity.snatBackends, snatAddresses: capacity.snatAddresses)
             return try compiler.compile(
-                DesiredState(configuration), observed, IdentityRegistry(limits: limits),
-                known: [], generation: 1)
+                desired, observed, IdentityRegistry(limits: limits), known: [],
+                generation: generation)
+        }
+
+        fileprivate var desired: DesiredState {
+            DesiredState(configuration, keeping: overrides)
         }
     }
 
     /// A reconciler of a data path that runs the plan of `start` already.
+    ///
+    /// - Parameters:
+    ///   - start: What it starts from.
+    ///   - link: The data path.
+    ///   - events: Where it tells what it does.
+    ///   - checker: Who probes backends; without one, those that are to be probed stay unknown.
+    ///   - source: The file that it reloads; `nil` when it was started from arguments.
     public init(
-        _ start: Start, link: any DataPlaneHandle, log: Logger
+        _ start: Start, link: any DataPlaneHandle, events: EventLog,
+        checker: HealthChecker? = nil, source: ConfigurationSource? = nil
     ) throws(ChangeRefused) {
         self.link = link
-        self.log = log
+        self.events = events
+        self.checker = checker
+        self.source = source
         compiler = start.compiler
-        hasFile = start.hasFile
-        desired = DesiredState(start.configuration)
+        desired = start.desired
+        generation = start.generation
         observed = start.observed
         running = try start.compile()
     }
@@ -105,6 +131,11 @@ public actor Reconciler: ControlPlaneService {
         try await link.publish(running.plan)
         appliedAt = Date()
         noteEligibility()
+        for service in running.services
+        where !service.isUp && !service.backends.contains(where: { $0.health == .unknown }) {
+            tell(.serviceWithoutBackend, service)
+        }
+        probe()
     }
 
     // MARK: Observation
@@ -116,18 +147,41 @@ public actor Reconciler: ControlPlaneService {
         guard state != observed else { return }
         let before = observed
         observed = state
+        guard await republish(by: "observation") else {
+            observed = before
+            return
+        }
+        tellOfLink(before)
+    }
+
+    /// Takes over what probes have found since.
+    public func observeHealth() async {
+        await gate.enter()
+        defer { gate.leave() }
+        guard let states = checker?.states else { return }
+        let before = health
+        for (key, state) in states where health[key] != nil { health[key] = state.health }
+        guard health != before else { return }
+        if !(await republish(by: "health")) { health = before }
+    }
+
+    /// Publishes what follows from what is observed, if anything does.
+    ///
+    /// - Returns: Whether that worked; if not, the running generation stays.
+    private func republish(by cause: String) async -> Bool {
         do {
             let next = try compile(desired)
             guard !Self.isSame(next.plan, running.plan) else {
                 running.problems = next.problems
-                return
+                running.services = next.services
+                return true
             }
-            try await publish(next, desired, by: "observation")
+            try await publish(next, desired, by: cause)
+            return true
         } catch {
-            observed = before
-            log.error(
-                "observation not applied",
-                metadata: ["event": "publish_failed", "message": "\(error)"])
+            events.record(
+                .publishFailed, .error, ["cause": cause, "message": "\(error)"])
+            return false
         }
     }
 
@@ -149,11 +203,11 @@ public actor Reconciler: ControlPlaneService {
         guard !over.isEmpty else { return }
         for retired in over {
             let ended = await end(retired)
-            log.notice(
-                "removed backend ended",
-                metadata: [
-                    "event": "backend_removed", "service": "\(retired.service)",
-                    "backend": "\(retired.configuration.name)", "connections_ended": "\(ended)",
+            events.record(
+                .backendRemoved, .notice,
+                [
+                    "service": retired.service, "backend": retired.configuration.name,
+                    "connections_ended": "\(ended)",
                 ])
         }
         var next = desired
@@ -162,7 +216,8 @@ public actor Reconciler: ControlPlaneService {
             try await publish(try compile(next), next, by: "drain_timeout")
             for retired in over { running.identities.releaseBackend(retired.key) }
         } catch {
-            log.error("retired backends stay", metadata: ["message": "\(error)"])
+            events.record(
+                .publishFailed, .error, ["cause": "drain_timeout", "message": "\(error)"])
         }
     }
 
@@ -200,7 +255,7 @@ public actor Reconciler: ControlPlaneService {
             lines: [line], generation: generation + 1, isDryRun: dryRun, workers: 0,
             took: .zero, movedSlots: 0, endedConnections: 0)
         describe(compiled, &report)
-        let consequence = ChangeConsequence(change, running, compiled)
+        let consequence = ChangeConsequence(running, compiled)
         if dryRun {
             report.generation = generation
             return report
@@ -212,16 +267,17 @@ public actor Reconciler: ControlPlaneService {
             throw ChangeRefused(
                 kind: .failed, code: "publish", message: "\(error). Nothing was changed")
         }
-        wasChanged = true
         report.took = ContinuousClock.now - began
         report.workers = link.facts.workers.count
         await carryOut(consequence, &report)
+        tell(of: change, by: user)
+        source?.store.keep(overrides: desired.overrides)
         return report
     }
 
     /// Leaves the backends of a deleted service in the plan until its connections were ended: their
     /// SNAT ports and references are found by the backend's address.
-    private func keepEnding(_ next: inout SnapshotCompiler.Result) {
+    func keepEnding(_ next: inout SnapshotCompiler.Result) {
         let staying = Set(next.plan.backends.map(\.id))
         let kept = Set(next.services.map(\.id))
         for service in running.services where !kept.contains(service.id) {
@@ -237,13 +293,13 @@ public actor Reconciler: ControlPlaneService {
 
     // MARK: Publishing
 
-    private func compile(_ next: DesiredState) throws(ChangeRefused) -> SnapshotCompiler.Result {
+    func compile(_ next: DesiredState) throws(ChangeRefused) -> SnapshotCompiler.Result {
         try compiler.compile(
-            next, observed, running.identities, known: running.services,
-            generation: generation + 1)
+            next, observed, health: health.merging(unprobed()) { found, _ in found },
+            running.identities, known: running.services, generation: generation + 1)
     }
 
-    private func publish(
+    func publish(
         _ next: SnapshotCompiler.Result, _ desired: DesiredState, by user: String
     ) async throws(PublishError) {
         try await link.publish(next.plan)
@@ -257,17 +313,22 @@ public actor Reconciler: ControlPlaneService {
             history[service.configuration.name]?.movedSlots += before.maglev.movedSlots(
                 to: service.maglev)
         }
+        let before = running
+        let trusted = unprobed()
         running = next
         self.desired = desired
         generation = next.plan.generation
         appliedAt = Date()
         noteEligibility()
-        log.info(
-            "generation applied",
-            metadata: [
-                "event": "generation_applied", "generation": "\(generation)", "by": "\(user)",
+        probe(trusting: trusted)
+        events.record(
+            .generationApplied, .info,
+            [
+                "generation": "\(generation)", "by": user,
+                "moved_slots": "\(next.movedSlots(since: before))",
                 "workers": "\(link.facts.workers.count)",
             ])
+        tellOfServices(since: before)
     }
 
     private func noteEligibility() {

@@ -14,6 +14,8 @@ public struct ControlView: Sendable {
     public var startedAt: Date
     /// Whether run-time changes are in force that the file does not have; `nil` without a file.
     public var differsFromFile: Bool?
+    /// How the last reload went.
+    public var lastReload: ReloadState
     /// Services in the order of the configuration.
     public var services: [ServiceView]
     /// Next hops that are in use, and neighbours that are known.
@@ -70,6 +72,8 @@ public struct BackendView: Sendable {
     public var changedBy: String?
     /// Where its packets go at layer 2; `nil` without a route.
     public var nextHop: IPAddress?
+    /// What probes found; `nil` when it is not probed.
+    public var health: HealthState?
 }
 
 /// A next hop or neighbour.

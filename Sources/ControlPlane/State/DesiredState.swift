@@ -20,10 +20,15 @@ struct DesiredState: Sendable {
 
     /// What runs.
     var configuration: Configuration
+    /// What the file says, or the arguments.
+    let file: Configuration
     var retiring: [RetiringBackend] = []
     var marks: [IdentityRegistry.BackendKey: Mark] = [:]
 
-    init(_ configuration: Configuration) { self.configuration = configuration }
+    init(_ configuration: Configuration) {
+        self.configuration = configuration
+        file = configuration
+    }
 
     /// Index of the service that is meant.
     func index(of reference: ServiceReference) throws(ChangeRefused) -> Int {

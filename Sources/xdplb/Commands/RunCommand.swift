@@ -57,10 +57,8 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         var configuration = try readConfiguration()
-        if let path = adminSocket ?? ProcessInfo.processInfo.environment["XDPLB_ADMIN_SOCKET"] {
-            configuration.admin.socket = path
-        }
-        if let httpListen { configuration.httpListen = try Self.address(httpListen) }
+        let adjust = try adjustment()
+        adjust(&configuration)
         let log = Logging.make(configuration.logLevel)
         let key: HashKey
         do {
@@ -69,9 +67,22 @@ struct RunCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(.refused, "\(error)")
         }
+        let events = EventLog(log)
+        let store = StateStore(stateDirectory, events: events)
+        let source = config.map { ConfigurationSource(path: $0, store: store, adjust: adjust) }
         try await Daemon(
-            configuration: configuration, hasFile: config != nil, hashKey: key, log: log
+            configuration: configuration, source: source, hashKey: key, log: log, events: events
         ).run()
+    }
+
+    /// What arguments and environment say in place of any file, also when it is read again.
+    private func adjustment() throws -> @Sendable (inout Configuration) -> Void {
+        let socket = adminSocket ?? ProcessInfo.processInfo.environment["XDPLB_ADMIN_SOCKET"]
+        let listen = try httpListen.map(Self.address)
+        return { configuration in
+            if let socket { configuration.admin.socket = socket }
+            if let listen { configuration.httpListen = listen }
+        }
     }
 
     private func readConfiguration() throws -> Configuration {

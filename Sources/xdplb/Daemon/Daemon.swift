@@ -13,10 +13,11 @@ internal import XSKRing
 /// Decides nothing.
 struct Daemon {
     let configuration: Configuration
-    /// Whether the configuration came from a file.
-    let hasFile: Bool
+    /// The file it came from; `nil` when it was given by arguments.
+    let source: ConfigurationSource?
     let hashKey: HashKey
     let log: Logger
+    let events: EventLog
 
     /// Runs until SIGTERM or SIGINT.
     ///
@@ -25,33 +26,33 @@ struct Daemon {
     func run() async throws {
         let parts = try prepare()
         defer { parts.link.close() }
-        let reconciler = try makeReconciler(parts)
+        let checker = HealthChecker()
+        defer { checker.stop() }
+        let reconciler = try makeReconciler(parts, checker)
         do {
             try await reconciler.begin()
             try parts.link.open()
         } catch {
             throw CommandFailure(.refused, "\(error)")
         }
-        log.notice(
-            "started",
-            metadata: [
-                "event": "started", "interface": "\(parts.link.facts.interface)",
-                "driver": "\(parts.link.facts.driver)",
-                "attach_mode": "\(parts.link.facts.attachMode)",
-                "bind_mode": "\(parts.link.facts.bindMode)",
-                "queues": "\(parts.link.facts.workers.count)",
-                "services": "\(configuration.services.count)",
+        let facts = parts.link.facts
+        events.record(
+            .started, .notice,
+            [
+                "interface": facts.interface, "driver": facts.driver,
+                "attach_mode": facts.attachMode, "bind_mode": facts.bindMode,
+                "queues": "\(facts.workers.count)", "services": "\(configuration.services.count)",
             ])
         let group = ServiceGroup(
             configuration: .init(
-                services: services(parts, reconciler).map { .init(service: $0) },
+                services: services(parts, reconciler, checker).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
         do {
             try await group.run()
         } catch let failure as AdminServerError {
             throw CommandFailure(.refused, failure.description)
         }
-        log.notice("stopping", metadata: ["event": "stopping"])
+        events.record(.stopping, .notice, [:])
     }
 
     /// The library's own messages, of which only errors concern an operator.
@@ -62,7 +63,7 @@ struct Daemon {
     }
 
     private func services(
-        _ parts: Parts, _ reconciler: Reconciler
+        _ parts: Parts, _ reconciler: Reconciler, _ checker: HealthChecker
     ) -> [any Service] {
         let pool = parts.pool
         return [
@@ -72,6 +73,8 @@ struct Daemon {
                 unresolved: { pool.takeUnresolvedAddresses() },
                 deliver: { await reconciler.observe($0) }),
             RetirementService(reconciler: reconciler),
+            HealthMonitor(checker, events: events) { await reconciler.observeHealth() },
+            ReloadSignal(reconciler: reconciler),
             AdminService(
                 configuration: configuration, control: reconciler, dataPlane: parts.link,
                 version: Version.text, log: log),
@@ -99,10 +102,11 @@ struct Daemon {
             let observed = try NetworkMonitor.read(observedInterface)
             let queues = try self.queues(facts)
             try check(observed)
-            let start = Reconciler.Start(
-                configuration: configuration, hasFile: hasFile, observed: observed,
+            var start = Reconciler.Start(
+                configuration: configuration, observed: observed,
                 hashKey: hashKey, capacity: capacity(workers: queues.count),
                 workerCount: queues.count, interfacePorts: HostResources.interfacePorts())
+            if let source { start.resume(source.store) }
             let plan = try start.plan()
             // Attached before any socket is bound: a second instance fails here, before it can
             // take a queue from the first.
@@ -154,9 +158,12 @@ struct Daemon {
         return Parts(start: start, pool: pool, link: link)
     }
 
-    private func makeReconciler(_ parts: Parts) throws(CommandFailure) -> Reconciler {
+    private func makeReconciler(
+        _ parts: Parts, _ checker: HealthChecker
+    ) throws(CommandFailure) -> Reconciler {
         do {
-            return try Reconciler(parts.start, link: parts.link, log: log)
+            return try Reconciler(
+                parts.start, link: parts.link, events: events, checker: checker, source: source)
         } catch {
             throw CommandFailure(.refused, error.message)
         }

@@ -16,6 +16,12 @@ package struct BackendDocument: Codable, Sendable {
     package var adminState: String
     package var eligible: Bool
     @Nullable package var reason: String?
+    /// `unknown`, `healthy` or `unhealthy`; `unknown` when it is not probed.
+    package var health: String
+    /// Why it is unhealthy.
+    @Nullable package var healthReason: String?
+    /// The last probe in a few words; `null` when it is not probed.
+    @Nullable package var probe: String?
     package var removed: Bool
     package var weight: UInt16
     package var slots: Int

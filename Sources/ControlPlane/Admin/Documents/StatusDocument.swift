@@ -20,6 +20,10 @@ package struct StatusDocument: Codable, Sendable {
     package var memory: MemoryDocument
     /// `same`, `differs` or `none`.
     package var file: String
+    /// Why the last reload was refused.
+    @Nullable package var reloadRefused: String?
+    /// When the running generation is undone unless it is confirmed.
+    @Nullable package var confirmUntil: String?
 }
 
 /// The interface, as part of a status.

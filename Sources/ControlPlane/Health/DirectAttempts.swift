@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import DataPlane
+internal import Glibc
+
+/// A dialogue over a TCP connection of the kernel.
+final class StreamAttempt: ProbeAttempt {
+    private let address: IPAddress
+    private let port: UInt16
+    private let dialogue: any ProbeDialogue
+    private var socket: ProbeSocket?
+
+    init(
+        _ loop: ProbeLoop, to address: IPAddress, port: UInt16, _ dialogue: any ProbeDialogue,
+        timeout: Duration, finish: @escaping (ProbeOutcome) -> Void
+    ) {
+        self.address = address
+        self.port = port
+        self.dialogue = dialogue
+        super.init(loop, timeout: timeout, finish: finish)
+    }
+
+    override func start() {
+        guard let socket = ProbeSocket(address.family, SOCK_STREAM) else { return end(errno) }
+        self.socket = socket
+        // Closed by a reset: thousands of probes leave no connection in TIME_WAIT.
+        var linger = linger(l_onoff: 1, l_linger: 0)
+        _ = unsafe setsockopt(
+            socket.descriptor, SOL_SOCKET, SO_LINGER, &linger,
+            socklen_t(MemoryLayout<Glibc.linger>.size))
+        let refusal = socket.connect(address, port: port)
+        guard refusal == 0 || refusal == EINPROGRESS else { return end(refusal) }
+        watch(for: .writing) { [weak self] in self?.connected() }
+    }
+
+    private func watch(for interest: ProbeLoop.Interest, _ body: @escaping () -> Void) {
+        guard let socket else { return }
+        let refusal = loop.watch(socket.descriptor, for: interest, body)
+        if refusal != 0 { end(refusal) }
+    }
+
+    private func connected() {
+        guard let socket else { return }
+        let error = socket.pendingError
+        guard error == 0 else { return end(error) }
+        follow(dialogue.opened())
+        watch(for: .reading) { [weak self] in self?.readable() }
+    }
+
+    private func readable() {
+        while let received = socket?.receive() {
+            switch received {
+            case .failure(let error): return end(error.number)
+            case .success(let bytes) where bytes.isEmpty:
+                follow(dialogue.ended())
+                return end(.badReply, "closed without an answer")
+            case .success(let bytes): follow(dialogue.received(bytes))
+            }
+        }
+    }
+
+    private func follow(_ move: ProbeMove) {
+        if !move.send.isEmpty, let socket {
+            let refusal = socket.send(move.send)
+            if refusal != 0 { return end(refusal) }
+        }
+        if let verdict = move.verdict { end(verdict) }
+    }
+
+    override func cleanUp() {
+        if let socket { loop.forget(socket.descriptor) }
+        socket = nil
+    }
+}
+
+/// A question and its answer over a UDP socket of the kernel.
+final class DatagramAttempt: ProbeAttempt {
+    private let address: IPAddress
+    private let port: UInt16
+    private let dialogue: DatagramDialogue
+    private var socket: ProbeSocket?
+
+    init(
+        _ loop: ProbeLoop, to address: IPAddress, port: UInt16, _ dialogue: DatagramDialogue,
+        timeout: Duration, finish: @escaping (ProbeOutcome) -> Void
+    ) {
+        self.address = address
+        self.port = port
+        self.dialogue = dialogue
+        super.init(loop, timeout: timeout, finish: finish)
+    }
+
+    override func start() {
+        guard let socket = ProbeSocket(address.family, SOCK_DGRAM) else { return end(errno) }
+        self.socket = socket
+        for refusal in [socket.connect(address, port: port), socket.send(dialogue.question)]
+        where refusal != 0 {
+            return end(refusal)
+        }
+        let refusal = loop.watch(socket.descriptor, for: .reading) { [weak self] in
+            self?.readable()
+        }
+        if refusal != 0 { end(refusal) }
+    }
+
+    private func readable() {
+        while let received = socket?.receive() {
+            switch received {
+            case .failure(let error): return end(error.number)
+            case .success(let bytes):
+                if let verdict = dialogue.judge(bytes) { return end(verdict) }
+            }
+        }
+    }
+
+    override func cleanUp() {
+        if let socket { loop.forget(socket.descriptor) }
+        socket = nil
+    }
+}
+
+/// An echo request and its reply (RFC 792, RFC 4443 §4).
+final class EchoAttempt: ProbeAttempt {
+    private let address: IPAddress
+    private let echo: Echo
+    private var socket: ProbeSocket?
+
+    init(
+        _ loop: ProbeLoop, to address: IPAddress, _ echo: Echo, timeout: Duration,
+        finish: @escaping (ProbeOutcome) -> Void
+    ) {
+        self.address = address
+        self.echo = echo
+        super.init(loop, timeout: timeout, finish: finish)
+    }
+
+    override func start() {
+        let number = address.family == .ipv4 ? IPPROTO_ICMP : 58
+        guard let socket = ProbeSocket(address.family, SOCK_RAW, Int32(number)) else {
+            return end(errno)
+        }
+        self.socket = socket
+        // Connected, it is handed only what comes from there. In IPv6 the kernel fills in the
+        // checksum, as it knows the source.
+        for refusal in [socket.connect(address, port: 0), socket.send(echo.request(address.family))]
+        where refusal != 0 {
+            return end(refusal)
+        }
+        let refusal = loop.watch(socket.descriptor, for: .reading) { [weak self] in
+            self?.readable()
+        }
+        if refusal != 0 { end(refusal) }
+    }
+
+    private func readable() {
+        while let received = socket?.receive() {
+            switch received {
+            case .failure(let error): return end(error.number)
+            case .success(let bytes):
+                // An IPv4 raw socket gives the IP header, too (raw(7)).
+                let message =
+                    address.family == .ipv4 ? InnerPacket(bytes[...])?.payload ?? [] : bytes
+                if echo.isAnswered(by: message, address.family) { return end(.success) }
+            }
+        }
+    }
+
+    override func cleanUp() {
+        if let socket { loop.forget(socket.descriptor) }
+        socket = nil
+    }
+}
+
+/// An echo request that is told from others by its identifier and number.
+struct Echo: Equatable {
+    var identifier: UInt16
+    var number: UInt16
+    /// Bytes of data behind the header.
+    var dataCount = 32
+
+    /// The message, its checksum right in IPv4 and 0 in IPv6, which covers addresses, too.
+    func request(_ family: AddressFamily) -> [UInt8] {
+        var message = WireBytes()
+        message.put(UInt16(family == .ipv4 ? 8 << 8 : 128 << 8))
+        message.put(UInt16(0))
+        message.put(identifier)
+        message.put(number)
+        message.bytes += [UInt8](repeating: 0x78, count: dataCount)
+        if family == .ipv4 { message.set(WireBytes.checksum(message.bytes), at: 2) }
+        return message.bytes
+    }
+
+    /// Whether a message is the reply, with all of the data.
+    func isAnswered(by message: [UInt8], _ family: AddressFamily) -> Bool {
+        message.count == 8 + dataCount && message[0] == (family == .ipv4 ? 0 : 129)
+            && WireBytes.number(message[...], at: 4, as: UInt16.self) == identifier
+            && WireBytes.number(message[...], at: 6, as: UInt16.self) == number
+    }
+}

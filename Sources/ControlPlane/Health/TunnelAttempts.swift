@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import DataPlane
+internal import Glibc
+
+/// A dialogue over a TCP connection to the VIP, inside a tunnel.
+final class TunnelStreamAttempt: ProbeAttempt {
+    private let sockets: TunnelSockets
+    private let tunnel: Tunnel
+    private let dialogue: any ProbeDialogue
+    private var stream: TunnelStream
+
+    init(
+        _ loop: ProbeLoop, _ sockets: TunnelSockets, _ tunnel: Tunnel, from port: ReservedPort,
+        _ dialogue: any ProbeDialogue, timeout: Duration, finish: @escaping (ProbeOutcome) -> Void
+    ) {
+        self.sockets = sockets
+        self.tunnel = tunnel
+        self.dialogue = dialogue
+        stream = TunnelStream(
+            from: tunnel.source, port: port.number, to: tunnel.vip, port: tunnel.port,
+            initialSequence: .random(in: .min ... .max))
+        super.init(loop, timeout: timeout, finish: finish)
+    }
+
+    override func start() { send(stream.open()) }
+
+    private func send(_ packet: InnerPacket) {
+        let refusal = sockets.send(packet, into: tunnel)
+        if refusal != 0 { end(refusal) }
+    }
+
+    override func take(_ packet: InnerPacket) {
+        let (event, answer) = stream.receive(packet)
+        if let answer { send(answer) }
+        switch event {
+        case .nothing: break
+        case .opened: follow(dialogue.opened())
+        case .refused: end(.refused, "refused")
+        case .ended: finishReading()
+        case .data(let bytes):
+            follow(dialogue.received(bytes))
+            if stream.hasEnded { finishReading() }
+        }
+    }
+
+    private func finishReading() {
+        guard !isOver else { return }
+        follow(dialogue.ended())
+        end(.badReply, "closed without an answer")
+    }
+
+    private func follow(_ move: ProbeMove) {
+        for packet in stream.send(move.send) { send(packet) }
+        if let verdict = move.verdict { end(verdict) }
+    }
+
+    override func cleanUp() { _ = sockets.send(stream.reset(), into: tunnel) }
+}
+
+/// A question to the VIP and its answer, in one packet each, inside a tunnel.
+final class TunnelDatagramAttempt: ProbeAttempt {
+    private let sockets: TunnelSockets
+    private let tunnel: Tunnel
+    private let packet: InnerPacket
+    private let judge: (InnerPacket) -> ProbeMove.Verdict?
+
+    /// - Parameters:
+    ///   - packet: The question.
+    ///   - judge: What an answer says; `nil` when it is none to this question.
+    init(
+        _ loop: ProbeLoop, _ sockets: TunnelSockets, _ tunnel: Tunnel, _ packet: InnerPacket,
+        timeout: Duration, judge: @escaping (InnerPacket) -> ProbeMove.Verdict?,
+        finish: @escaping (ProbeOutcome) -> Void
+    ) {
+        self.sockets = sockets
+        self.tunnel = tunnel
+        self.packet = packet
+        self.judge = judge
+        super.init(loop, timeout: timeout, finish: finish)
+    }
+
+    override func start() {
+        let refusal = sockets.send(packet, into: tunnel, isWhole: true)
+        if refusal != 0 { end(refusal) }
+    }
+
+    override func take(_ packet: InnerPacket) {
+        if let verdict = judge(packet) { end(verdict) }
+    }
+}
+
+extension InnerPacket {
+    /// An echo request to a VIP.
+    static func echo(_ echo: Echo, in tunnel: Tunnel) -> InnerPacket {
+        let family = tunnel.vip.family
+        var message = WireBytes(bytes: echo.request(family))
+        // The constructor fills the checksum in for both families.
+        message.set(0, at: 2)
+        return InnerPacket(
+            tunnel.source, tunnel.vip, family == .ipv4 ? icmpv4 : icmpv6, message.bytes,
+            checksumOffset: 2)
+    }
+
+    /// A UDP datagram to a VIP.
+    static func datagram(_ data: [UInt8], from port: UInt16, in tunnel: Tunnel) -> InnerPacket {
+        var bytes = WireBytes()
+        bytes.put(port)
+        bytes.put(tunnel.port)
+        bytes.put(UInt16(8 + data.count))
+        bytes.put(UInt16(0))
+        return InnerPacket(tunnel.source, tunnel.vip, udp, bytes.bytes + data, checksumOffset: 6)
+    }
+}
