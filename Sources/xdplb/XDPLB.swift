@@ -18,7 +18,11 @@ struct XDPLB: AsyncParsableCommand {
             """,
         version: Version.text,
         groupedSubcommands: [
-            CommandGroup(name: "Daemon:", subcommands: [RunCommand.self, CheckCommand.self]),
+            CommandGroup(
+                name: "Daemon:",
+                subcommands: [
+                    RunCommand.self, CheckCommand.self, PlanCommand.self, ReloadCommand.self,
+                ]),
             CommandGroup(
                 name: "Looking:",
                 subcommands: [

@@ -72,6 +72,20 @@ public struct OfflineControl: Sendable {
         desired = next
     }
 
+    /// What another configuration would change; no connection is known, and all count as healthy.
+    public func plan(to configuration: Configuration) throws(ChangeRefused) -> ConfigurationPlan {
+        var configuration = configuration
+        configuration.interface.fixedNextHops = desired.configuration.interface.fixedNextHops
+        let next = desired.reloading(configuration, at: Date()).state
+        let compiled = try compiler.compile(
+            next, observed, running.identities, known: running.services,
+            generation: running.plan.generation + 1)
+        var builder = PlanBuilder(
+            from: (desired.configuration, running), to: (configuration, compiled),
+            connections: { _ in 0 })
+        return builder.build()
+    }
+
     /// The name of a service; `nil` when there is none.
     public func serviceName(_ id: UInt16) -> String? {
         running.services.first { $0.id == id }?.configuration.name

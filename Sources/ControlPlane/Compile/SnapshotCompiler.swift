@@ -52,6 +52,7 @@ struct SnapshotCompiler: Sendable {
     ///   - desired: What is wanted.
     ///   - observed: What the kernel says.
     ///   - health: What probes found; a backend that is to be probed and is not in it is unknown.
+    ///     Without it all count as healthy.
     ///   - identities: Numbers that were given so far.
     ///   - known: Services as they were compiled before: a table whose members are the same is
     ///     taken over, not built again.
@@ -59,7 +60,7 @@ struct SnapshotCompiler: Sendable {
     /// - Returns: The plan, and what there is to say about it.
     /// - Throws: When there is no room for a service, backend or SNAT address.
     func compile(
-        _ desired: DesiredState, _ observed: ObservedState, health: HealthTable = [:],
+        _ desired: DesiredState, _ observed: ObservedState, health: HealthTable? = nil,
         _ identities: IdentityRegistry, known: [CompiledService], generation: UInt64
     ) throws(ChangeRefused) -> Result {
         var draft = SnapshotDraft(self, desired, observed, health, identities, known)

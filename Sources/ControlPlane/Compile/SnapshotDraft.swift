@@ -10,7 +10,7 @@ struct SnapshotDraft {
     let configuration: Configuration
     let desired: DesiredState
     let observed: ObservedState
-    let health: SnapshotCompiler.HealthTable
+    let health: SnapshotCompiler.HealthTable?
     let known: [CompiledService]
     var identities: IdentityRegistry
     var plan: ForwardingPlan
@@ -21,7 +21,7 @@ struct SnapshotDraft {
 
     init(
         _ compiler: SnapshotCompiler, _ desired: DesiredState, _ observed: ObservedState,
-        _ health: SnapshotCompiler.HealthTable, _ identities: IdentityRegistry,
+        _ health: SnapshotCompiler.HealthTable?, _ identities: IdentityRegistry,
         _ known: [CompiledService]
     ) {
         self.compiler = compiler
@@ -126,7 +126,7 @@ struct SnapshotDraft {
             service.backendsFrom.flatMap { name in
                 configuration.services.first { $0.name == name }
             } ?? service
-        guard owner.policy.health.kind != .none else { return .healthy }
+        guard let health, owner.policy.health.kind != .none else { return .healthy }
         return health[.init(service: owner.name, endpoint: backend.endpoint)] ?? .unknown
     }
 

@@ -65,4 +65,15 @@ public struct OfflineInterface: Equatable, Sendable {
     public var ipv6: IPAddress?
     /// Hardware address of the one next hop.
     public var nextHopMAC: MACAddress
+
+    /// Facts of their parts.
+    public init(
+        mac: MACAddress, mtu: Int, ipv4: IPAddress?, ipv6: IPAddress?, nextHopMAC: MACAddress
+    ) {
+        self.mac = mac
+        self.mtu = mtu
+        self.ipv4 = ipv4
+        self.ipv6 = ipv6
+        self.nextHopMAC = nextHopMAC
+    }
 }

@@ -20,7 +20,7 @@ final class StreamAttempt: ProbeAttempt {
     }
 
     override func start() {
-        guard let socket = ProbeSocket(address.family, SOCK_STREAM) else { return end(errno) }
+        guard let socket = ProbeSocket(address.family, SOCK_STREAM) else { return end(by: errno) }
         self.socket = socket
         // Closed by a reset: thousands of probes leave no connection in TIME_WAIT.
         var linger = linger(l_onoff: 1, l_linger: 0)
@@ -28,20 +28,20 @@ final class StreamAttempt: ProbeAttempt {
             socket.descriptor, SOL_SOCKET, SO_LINGER, &linger,
             socklen_t(MemoryLayout<Glibc.linger>.size))
         let refusal = socket.connect(address, port: port)
-        guard refusal == 0 || refusal == EINPROGRESS else { return end(refusal) }
+        guard refusal == 0 || refusal == EINPROGRESS else { return end(by: refusal) }
         watch(for: .writing) { [weak self] in self?.connected() }
     }
 
     private func watch(for interest: ProbeLoop.Interest, _ body: @escaping () -> Void) {
         guard let socket else { return }
         let refusal = loop.watch(socket.descriptor, for: interest, body)
-        if refusal != 0 { end(refusal) }
+        if refusal != 0 { end(by: refusal) }
     }
 
     private func connected() {
         guard let socket else { return }
         let error = socket.pendingError
-        guard error == 0 else { return end(error) }
+        guard error == 0 else { return end(by: error) }
         follow(dialogue.opened())
         watch(for: .reading) { [weak self] in self?.readable() }
     }
@@ -49,7 +49,7 @@ final class StreamAttempt: ProbeAttempt {
     private func readable() {
         while let received = socket?.receive() {
             switch received {
-            case .failure(let error): return end(error.number)
+            case .failure(let error): return end(by: error.number)
             case .success(let bytes) where bytes.isEmpty:
                 follow(dialogue.ended())
                 return end(.badReply, "closed without an answer")
@@ -61,9 +61,9 @@ final class StreamAttempt: ProbeAttempt {
     private func follow(_ move: ProbeMove) {
         if !move.send.isEmpty, let socket {
             let refusal = socket.send(move.send)
-            if refusal != 0 { return end(refusal) }
+            if refusal != 0 { return end(by: refusal) }
         }
-        if let verdict = move.verdict { end(verdict) }
+        if let verdict = move.verdict { end(by: verdict) }
     }
 
     override func cleanUp() {
@@ -90,24 +90,24 @@ final class DatagramAttempt: ProbeAttempt {
     }
 
     override func start() {
-        guard let socket = ProbeSocket(address.family, SOCK_DGRAM) else { return end(errno) }
+        guard let socket = ProbeSocket(address.family, SOCK_DGRAM) else { return end(by: errno) }
         self.socket = socket
         for refusal in [socket.connect(address, port: port), socket.send(dialogue.question)]
         where refusal != 0 {
-            return end(refusal)
+            return end(by: refusal)
         }
         let refusal = loop.watch(socket.descriptor, for: .reading) { [weak self] in
             self?.readable()
         }
-        if refusal != 0 { end(refusal) }
+        if refusal != 0 { end(by: refusal) }
     }
 
     private func readable() {
         while let received = socket?.receive() {
             switch received {
-            case .failure(let error): return end(error.number)
+            case .failure(let error): return end(by: error.number)
             case .success(let bytes):
-                if let verdict = dialogue.judge(bytes) { return end(verdict) }
+                if let verdict = dialogue.judge(bytes) { return end(by: verdict) }
             }
         }
     }
@@ -136,25 +136,25 @@ final class EchoAttempt: ProbeAttempt {
     override func start() {
         let number = address.family == .ipv4 ? IPPROTO_ICMP : 58
         guard let socket = ProbeSocket(address.family, SOCK_RAW, Int32(number)) else {
-            return end(errno)
+            return end(by: errno)
         }
         self.socket = socket
         // Connected, it is handed only what comes from there. In IPv6 the kernel fills in the
         // checksum, as it knows the source.
         for refusal in [socket.connect(address, port: 0), socket.send(echo.request(address.family))]
         where refusal != 0 {
-            return end(refusal)
+            return end(by: refusal)
         }
         let refusal = loop.watch(socket.descriptor, for: .reading) { [weak self] in
             self?.readable()
         }
-        if refusal != 0 { end(refusal) }
+        if refusal != 0 { end(by: refusal) }
     }
 
     private func readable() {
         while let received = socket?.receive() {
             switch received {
-            case .failure(let error): return end(error.number)
+            case .failure(let error): return end(by: error.number)
             case .success(let bytes):
                 // An IPv4 raw socket gives the IP header, too (raw(7)).
                 let message =

@@ -35,12 +35,12 @@ class ProbeAttempt {
         finish(ProbeOutcome(result: result, took: .now - began, detail: detail))
     }
 
-    func end(_ error: Int32) {
+    func end(by error: Int32) {
         let outcome = SocketError(error).outcome
         end(outcome.result, outcome.detail)
     }
 
-    func end(_ verdict: ProbeMove.Verdict) {
+    func end(by verdict: ProbeMove.Verdict) {
         switch verdict {
         case .success: end(.success)
         case .badReply(let reason): end(.badReply, reason)

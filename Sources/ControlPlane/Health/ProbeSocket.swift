@@ -25,20 +25,20 @@ final class ProbeSocket {
 
     /// `errno` of binding or connecting; 0 when done, `EINPROGRESS` when it goes on.
     func bind(_ address: IPAddress, port: UInt16 = 0) -> Int32 {
-        Self.withAddress(address, port) { pointer, length in
+        unsafe Self.withAddress(address, port) { pointer, length in
             unsafe Glibc.bind(descriptor, pointer, length) == 0 ? 0 : errno
         }
     }
 
     func connect(_ address: IPAddress, port: UInt16) -> Int32 {
-        Self.withAddress(address, port) { pointer, length in
+        unsafe Self.withAddress(address, port) { pointer, length in
             unsafe Glibc.connect(descriptor, pointer, length) == 0 ? 0 : errno
         }
     }
 
     /// `errno` of sending; 0 when done.
     func send(_ bytes: [UInt8], to address: IPAddress) -> Int32 {
-        Self.withAddress(address, 0) { pointer, length in
+        unsafe Self.withAddress(address, 0) { pointer, length in
             let count = unsafe bytes.withUnsafeBytes { bytes in
                 unsafe sendto(
                     descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL),

@@ -26,7 +26,7 @@ final class TunnelStreamAttempt: ProbeAttempt {
 
     private func send(_ packet: InnerPacket) {
         let refusal = sockets.send(packet, into: tunnel)
-        if refusal != 0 { end(refusal) }
+        if refusal != 0 { end(by: refusal) }
     }
 
     override func take(_ packet: InnerPacket) {
@@ -51,7 +51,7 @@ final class TunnelStreamAttempt: ProbeAttempt {
 
     private func follow(_ move: ProbeMove) {
         for packet in stream.send(move.send) { send(packet) }
-        if let verdict = move.verdict { end(verdict) }
+        if let verdict = move.verdict { end(by: verdict) }
     }
 
     override func cleanUp() { _ = sockets.send(stream.reset(), into: tunnel) }
@@ -81,11 +81,11 @@ final class TunnelDatagramAttempt: ProbeAttempt {
 
     override func start() {
         let refusal = sockets.send(packet, into: tunnel, isWhole: true)
-        if refusal != 0 { end(refusal) }
+        if refusal != 0 { end(by: refusal) }
     }
 
     override func take(_ packet: InnerPacket) {
-        if let verdict = judge(packet) { end(verdict) }
+        if let verdict = judge(packet) { end(by: verdict) }
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import DataPlane
-public import struct Foundation.Date
+internal import struct Foundation.Date
 
 /// Reading the file again, saying before what would change, and going back.
 extension Reconciler {

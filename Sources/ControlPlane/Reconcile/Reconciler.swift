@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 public import DataPlane
-public import Logging
 public import struct Foundation.Date
 
 /// Brings what runs to what is wanted: compiles, publishes, and keeps what was published.
@@ -94,7 +93,7 @@ public actor Reconciler: ControlPlaneService {
             let limits = IdentityRegistry.Limits(
                 snatBackends: capacity.snatBackends, snatAddresses: capacity.snatAddresses)
             return try compiler.compile(
-                desired, observed, IdentityRegistry(limits: limits), known: [],
+                desired, observed, health: [:], IdentityRegistry(limits: limits), known: [],
                 generation: generation)
         }
 

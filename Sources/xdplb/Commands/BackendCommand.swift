@@ -16,17 +16,22 @@ struct BackendCommand: ParsableCommand {
 
     static func table(_ backends: [BackendDocument]) -> TableText {
         var table = TableText(
-            "BACKEND", "ADDRESS", "ADMIN", "ELIGIBLE", "SINCE", ">WEIGHT", ">SHARE", ">PACKETS/S",
-            ">CONNECTIONS", "CHANGED BY")
+            "BACKEND", "ADDRESS", "ADMIN", "HEALTH", "ELIGIBLE", "SINCE", "PROBE", ">WEIGHT",
+            ">SHARE", ">PACKETS/S", ">CONNECTIONS", "CHANGED BY")
         for backend in backends {
             table.add(
                 backend.name, backend.address, backend.removed ? "removed" : backend.adminState,
-                eligibility(backend),
-                Scaled.since(backend.since), "\(backend.weight)", Scaled.percent(backend.share),
+                health(backend), eligibility(backend), Scaled.since(backend.since),
+                backend.probe ?? "-", "\(backend.weight)", Scaled.percent(backend.share),
                 Scaled.number(backend.packetsPerSecond),
                 Scaled.number(Double(backend.connections)), backend.changedBy ?? "-")
         }
         return table
+    }
+
+    private static func health(_ backend: BackendDocument) -> String {
+        backend.health == BackendHealth.unhealthy.rawValue
+            ? Colour.bad(backend.health) : backend.probe == nil ? "-" : backend.health
     }
 
     private static func eligibility(_ backend: BackendDocument) -> String {

@@ -2,12 +2,12 @@
 import ArgumentParser
 import ControlPlane
 
-/// The command `xdplb maglev show`.
+/// The command `xdplb maglev show|simulate`.
 struct MaglevCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "maglev",
         abstract: "Show how new connections are shared among backends.",
-        subcommands: [Show.self])
+        subcommands: [Show.self, Simulate.self])
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -37,6 +37,52 @@ struct MaglevCommand: ParsableCommand {
                 }
                 return table
             }
+        }
+    }
+
+    struct Simulate: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Say what taking a backend out, or another weight, would move.",
+            discussion: """
+                Asks the daemon what it would do, and changes nothing. For example:
+                  xdplb maglev simulate web --remove web-3
+                  xdplb maglev simulate web --weight web-1=50
+                """)
+
+        @Argument(help: "Name or VIP:PORT/PROTOCOL.") var service: String
+        @Option(help: ArgumentHelp("Backend that gets no new connections.", valueName: "backend"))
+        var remove: String?
+        @Option(help: ArgumentHelp("Backend and its weight.", valueName: "backend=n"))
+        var weight: String?
+        @OptionGroup var socket: SocketOptions
+        @Option(
+            name: [.customShort("o"), .customLong("output")], help: "How to print: table or json.")
+        var format = OutputOptions.Format.table
+
+        func validate() throws {
+            if (remove == nil) == (weight == nil) {
+                throw ValidationError("Give either --remove BACKEND or --weight BACKEND=N.")
+            }
+        }
+
+        func run() throws {
+            let (backend, body) = try question()
+            let target = try BackendCommand.target("\(service)/\(backend)")
+            let report = try socket.client.change("PATCH", "\(target)?dry_run=true", body)
+            var change = ChangeOptions()
+            change.format = format
+            change.dryRun = true
+            try change.print(report)
+        }
+
+        private func question() throws -> (backend: String, body: BackendBody) {
+            if let remove { return (remove, BackendBody(adminState: AdminState.draining.rawValue)) }
+            let parts = (weight ?? "").split(separator: "=", maxSplits: 1)
+            guard parts.count == 2, let number = Int(parts[1]) else {
+                throw CommandFailure(
+                    .invalid, "'\(weight ?? "")' is no BACKEND=N, such as web-1=50")
+            }
+            return (String(parts[0]), BackendBody(weight: number))
         }
     }
 }

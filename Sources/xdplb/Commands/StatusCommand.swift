@@ -25,6 +25,12 @@ struct StatusCommand: ParsableCommand {
         printServices(status)
         printDrops(status)
         printData(status)
+        if let refused = status.reloadRefused {
+            print("reload        \(Colour.bad("refused")): \(refused.prefix { $0 != "\n" })")
+        }
+        if let until = status.confirmUntil {
+            print("confirm       undone at \(until) unless 'xdplb reload' is given again")
+        }
         let file = ["same": "same as running", "differs": "running differs from the file"]
         print("file          \(file[status.file] ?? "none; started from arguments")")
     }
