@@ -36,7 +36,8 @@ import Testing
         return AdminDocuments(
             view: ControlView(
                 configuration: configuration, generation: 1, appliedAt: Date(), startedAt: Date(),
-                differsFromFile: nil, services: [view], nextHops: [], snatAddresses: [],
+                differsFromFile: nil, lastReload: ReloadState(), services: [view], nextHops: [],
+                snatAddresses: [],
                 problems: []), sums: CounterSums([]), pages: [], kernel: KernelCounters(),
             facts: facts, rates: RateSampler(), version: "test", isStopping: false)
     }

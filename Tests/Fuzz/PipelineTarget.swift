@@ -66,7 +66,8 @@ enum PipelineTarget {
     private static func change(_ harness: PipelineHarness, _ what: UInt8) {
         harness.publish { plan in
             plan.backends[Int(what & 3)].admits =
-                [.nothing, .trackedConnections, .newConnections][Int(what >> 2) % 3]
+                [.nothing, .trackedConnections, .newConnections, .unansweredConnections][
+                    Int(what >> 2) % 4]
             plan.tracksFragments = what & 0x10 == 0
             plan.newPerSource = what & 0x20 == 0 ? nil : 2
             plan.services[0].onNoBackend = what & 0x40 == 0 ? .drop : .reject

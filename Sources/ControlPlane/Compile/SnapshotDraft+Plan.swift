@@ -37,7 +37,9 @@ extension SnapshotDraft {
         _ backend: CompiledBackend, _ policy: ServicePolicy
     ) -> ForwardingPlan.Admits {
         if backend.configuration.adminState == .disabled { return .nothing }
-        if backend.health == .unhealthy, policy.onUnhealthy == .move { return .nothing }
+        if backend.health == .unhealthy {
+            return policy.onUnhealthy == .move ? .nothing : .unansweredConnections
+        }
         return backend.reason == nil ? .newConnections : .trackedConnections
     }
 

@@ -27,9 +27,11 @@ struct HealthReader {
             section.parsed("host", "a name of letters, digits, '.', '-' and ':'", Self.host)
             ?? health.host
         health.query = section.parsed("query", "a domain name", Self.name) ?? health.query
-        health.throughTunnel = section.parsed("through_tunnel", "true or false", { Bool($0) })
+        health.throughTunnel =
+            section.parsed("through_tunnel", "true or false", { Bool($0) })
             ?? health.throughTunnel
-        health.fullSize = section.parsed("full_size", "true or false", { Bool($0) })
+        health.fullSize =
+            section.parsed("full_size", "true or false", { Bool($0) })
             ?? health.fullSize
         readExpectation(section, &health)
     }

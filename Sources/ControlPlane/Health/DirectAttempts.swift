@@ -141,7 +141,9 @@ final class EchoAttempt: ProbeAttempt {
         self.socket = socket
         // Connected, it is handed only what comes from there. In IPv6 the kernel fills in the
         // checksum, as it knows the source.
-        for refusal in [socket.connect(address, port: 0), socket.send(echo.request(address.family))]
+        for refusal in [
+            socket.connect(address, port: 0), socket.send(echo.request(address.family)),
+        ]
         where refusal != 0 {
             return end(by: refusal)
         }

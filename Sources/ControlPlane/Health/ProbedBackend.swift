@@ -78,7 +78,9 @@ final class ProbedBackend {
             start(kit.direct(target, port: port, echo: echo(), finish: finish))
         case .tunnel(let tunnel):
             addressAnswers = nil
-            if state.consecutiveFailures > 0 || target.configuration.fall == 1 { askAddress(tunnel) }
+            if state.consecutiveFailures > 0 || target.configuration.fall == 1 {
+                askAddress(tunnel)
+            }
             if isFullSizeDue { probeFullSize(tunnel) }
             switch reservedPort(tunnel) {
             case .success(let port):
@@ -131,7 +133,8 @@ final class ProbedBackend {
         let interval = target.configuration.interval
         let isDoubtful = state.health == .healthy && state.consecutiveFailures > 0
         let spread = Double(target.configuration.jitter) / 100
-        let wait = (isDoubtful ? interval / 2 : interval) * Double.random(in: 1 - spread...1 + spread)
+        let wait =
+            (isDoubtful ? interval / 2 : interval) * Double.random(in: 1 - spread...1 + spread)
         kit.loop.after(max(wait - (.now - began), .zero)) { [weak self] in self?.probe() }
     }
 

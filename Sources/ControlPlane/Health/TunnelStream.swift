@@ -39,7 +39,8 @@ struct TunnelStream {
 
     /// A connection that is not open yet.
     init(
-        from source: IPAddress, port: UInt16, to destination: IPAddress, port destinationPort: UInt16,
+        from source: IPAddress, port: UInt16, to destination: IPAddress,
+        port destinationPort: UInt16,
         initialSequence: UInt32
     ) {
         self.source = source
@@ -73,7 +74,9 @@ struct TunnelStream {
     /// - Returns: What it leads to, and what is answered at once.
     mutating func receive(_ packet: InnerPacket) -> (event: Event, answer: InnerPacket?) {
         let segment = packet.payload[...]
-        guard packet.transport == InnerPacket.tcp, segment.count >= 20 else { return (.nothing, nil) }
+        guard packet.transport == InnerPacket.tcp, segment.count >= 20 else {
+            return (.nothing, nil)
+        }
         let sequence: UInt32 = WireBytes.number(segment, at: 4)
         let acknowledged: UInt32 = WireBytes.number(segment, at: 8)
         let flags = segment[13]

@@ -151,11 +151,14 @@ struct PlanBuilder {
         for backend in next {
             guard let known = past.first(where: { $0.endpoint == backend.endpoint }) else {
                 lines.append(
-                    "backend \(backend.name) (\(backend.endpoint)): added, weight \(backend.weight)")
+                    "backend \(backend.name) (\(backend.endpoint)): added, weight \(backend.weight)"
+                )
                 continue
             }
             var clauses: [String] = []
-            if known.name != backend.name { clauses.append("name \(known.name) -> \(backend.name)") }
+            if known.name != backend.name {
+                clauses.append("name \(known.name) -> \(backend.name)")
+            }
             if known.weight != backend.weight {
                 clauses.append("weight \(known.weight) -> \(backend.weight)")
             }

@@ -8,7 +8,8 @@ extension Reconciler {
     ///
     /// - Parameter text: The content of a file.
     /// - Throws: ``ChangeRefused`` with all that is wrong with it.
-    public func plan(_ text: String, named name: String) throws(ChangeRefused) -> ConfigurationPlan {
+    public func plan(_ text: String, named name: String) throws(ChangeRefused) -> ConfigurationPlan
+    {
         let file: ConfigurationFile
         do throws(ConfigurationError) {
             let facts = HostFacts.read(

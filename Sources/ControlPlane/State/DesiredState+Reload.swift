@@ -33,6 +33,7 @@ extension DesiredState {
     /// The state before another one, with what was removed since on its way out.
     func returning(from later: DesiredState, at date: Date) -> DesiredState {
         var next = self
+        next.file = later.file
         next.retiring = later.reloading(configuration, at: date).state.retiring
         return next
     }

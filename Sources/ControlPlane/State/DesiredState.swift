@@ -21,7 +21,7 @@ struct DesiredState: Sendable {
     /// What runs.
     var configuration: Configuration
     /// What the file says, or the arguments.
-    let file: Configuration
+    var file: Configuration
     var retiring: [RetiringBackend] = []
     var marks: [IdentityRegistry.BackendKey: Mark] = [:]
 

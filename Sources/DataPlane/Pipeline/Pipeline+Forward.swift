@@ -111,10 +111,10 @@ extension Pipeline {
             return nil
         }
         let segment = packet.layout.tcpFlags
-        if segment.contains(.syn), connections[entry].state.isReopenable,
-            !segment.contains(.ack)
+        if segment.contains(.syn), !segment.contains(.ack),
+            connections[entry].state.isReopenable || isUnanswered(entry, snapshot)
         {
-            // The client uses its port again: a new connection, which is admitted anew.
+            // The client uses its port again, or tries again: a new connection, admitted anew.
             return begin(again: entry, packet, snapshot, tick) ? entry : nil
         }
         let wasOpening = connections[entry].state == .opening
@@ -142,6 +142,12 @@ extension Pipeline {
     func admitsTracked(_ entry: UInt32, _ snapshot: borrowing ForwardingSnapshot) -> Bool {
         let backend = snapshot.backend(connections[entry].backend)
         return backend.admits != .nothing && backend.epoch == connections[entry].backendEpoch
+    }
+
+    /// Whether the backend of a connection does not answer, as probes found.
+    @inline(__always)
+    private func isUnanswered(_ entry: UInt32, _ snapshot: borrowing ForwardingSnapshot) -> Bool {
+        snapshot.backend(connections[entry].backend).admits == .unansweredConnections
     }
 
     @inline(__always)

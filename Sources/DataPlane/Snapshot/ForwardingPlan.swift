@@ -215,6 +215,9 @@ public struct ForwardingPlan: Sendable {
         case trackedConnections
         /// Those it has, and new ones.
         case newConnections
+        /// Those it has; a client that begins one anew gets another backend, as this one does not
+        /// answer.
+        case unansweredConnections
     }
 
     /// An address that `snat` puts in place of the client's.

@@ -60,6 +60,25 @@ import Testing
         #expect(harness.connectionCount == 1)
     }
 
+    @Test(arguments: [ForwardingMode.dsr, .snat])
+    func `a SYN again leaves a backend that does not answer, and nothing else does`(
+        mode: ForwardingMode
+    ) {
+        let harness = PipelineHarness(PlanFixture.plan(mode))
+        harness.publish { Self.remap(&$0, to: 0) }
+        _ = harness.send([Self.syn.frame, Self.ack.frame])
+        harness.publish { plan in
+            Self.remap(&plan, to: 1)
+            plan.backends[0].admits = .trackedConnections
+        }
+        #expect(Self.backend(of: harness.send(Self.syn.frame)) == 10, "a draining backend answers")
+        harness.publish { $0.backends[0].admits = .unansweredConnections }
+        #expect(Self.backend(of: harness.send(Self.ack.frame)) == 10)
+        #expect(Self.backend(of: harness.send(Self.syn.frame)) == 20)
+        #expect(Self.backend(of: harness.send(Self.ack.frame)) == 20)
+        #expect(harness.connectionCount == 1)
+    }
+
     @Test func `each connection ends in the mode it began in`() {
         let harness = PipelineHarness(PlanFixture.plan(.snat))
         _ = harness.send(Self.syn.frame)
