@@ -81,10 +81,8 @@ final class ProbeLoop {
     func run(until isOver: () -> Bool) {
         var ready = [Int32](repeating: 0, count: 256)
         while !isOver() {
-            let count = unsafe ready.withUnsafeMutableBufferPointer { ready in
-                unsafe cplatform_epoll_wait(
-                    epoll.descriptor, ready.baseAddress!, Int32(ready.count), millisecondsToWait)
-            }
+            let count = unsafe cplatform_epoll_wait(
+                epoll.descriptor, &ready, Int32(ready.count), millisecondsToWait)
             for descriptor in ready.prefix(Int(count)) { watched[descriptor]?() }
             let now = ContinuousClock.now
             while let next = timers.first, next.at <= now { takeEarliest().body() }

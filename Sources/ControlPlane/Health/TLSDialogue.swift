@@ -20,6 +20,8 @@ final class TLSDialogue: ProbeDialogue {
     /// - Parameters:
     ///   - inner: What is said inside.
     ///   - host: The name that is asked for (RFC 6066 §3); an address is left out, as it says.
+    ///   - context: What all probes share; see ``makeContext()``.
+    /// - Throws: The library's error for a name that cannot be one.
     init(_ inner: any ProbeDialogue, host: String?, _ context: NIOSSLContext) throws {
         self.inner = inner
         let name = host.flatMap { $0.contains(where: \.isLetter) && !$0.contains(":") ? $0 : nil }

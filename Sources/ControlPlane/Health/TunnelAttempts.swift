@@ -64,9 +64,8 @@ final class TunnelDatagramAttempt: ProbeAttempt {
     private let packet: InnerPacket
     private let judge: (InnerPacket) -> ProbeMove.Verdict?
 
-    /// - Parameters:
-    ///   - packet: The question.
-    ///   - judge: What an answer says; `nil` when it is none to this question.
+    /// A question that is sent at the start; `judge` says what an answer means, `nil` when it is
+    /// none to this question.
     init(
         _ loop: ProbeLoop, _ sockets: TunnelSockets, _ tunnel: Tunnel, _ packet: InnerPacket,
         timeout: Duration, judge: @escaping (InnerPacket) -> ProbeMove.Verdict?,

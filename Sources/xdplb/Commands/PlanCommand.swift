@@ -69,7 +69,7 @@ struct PlanCommand: ParsableCommand {
     private func key(_ configuration: Configuration) throws -> HashKey {
         guard let path = hashKey ?? configuration.maglev.hashKeyFile else {
             // How many slots move hardly depends on the key; which ones does.
-            return HashKey(bytes: (0..<16).map { UInt8($0) })!
+            return .example
         }
         do {
             return try HashKeyFile.load(path, stateDirectory: "")
@@ -85,6 +85,14 @@ struct PlanCommand: ParsableCommand {
             throw CommandFailure(.invalid, "\(error)")
         }
     }
+}
+
+extension HashKey {
+    /// Stands in where a file names no key.
+    fileprivate static let example: HashKey = {
+        guard let key = HashKey(bytes: Array(0..<16)) else { preconditionFailure("16 bytes") }
+        return key
+    }()
 }
 
 extension OfflineInterface {
