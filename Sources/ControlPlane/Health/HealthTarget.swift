@@ -46,6 +46,7 @@ extension HealthTarget {
     /// - Parameters:
     ///   - services: As they run.
     ///   - observed: The interface's addresses and MTU.
+    /// - Returns: One for each backend.
     static func targets(
         of services: [SnapshotCompiler.CompiledService], _ observed: ObservedState
     ) -> [HealthTarget] {

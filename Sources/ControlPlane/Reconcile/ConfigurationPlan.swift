@@ -212,7 +212,7 @@ struct PlanBuilder {
 
 /// How numbers of slots are told.
 enum SlotText {
-    /// `Maglev: 8752 of 65537 slots move (13.4 %, least possible 13.3 %)`
+    /// As in `Maglev: 8752 of 65537 slots move (13.4 %, least possible 13.3 %)`.
     static func moved(_ moved: Int, _ least: Int, of count: Int, _ verb: String) -> String {
         """
         Maglev: \(moved) of \(count) slots \(verb) (\(percent(moved, of: count)), least possible \

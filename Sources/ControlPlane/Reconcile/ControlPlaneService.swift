@@ -24,6 +24,7 @@ public protocol ControlPlaneService: Sendable {
     /// - Parameters:
     ///   - text: The content of a file.
     ///   - name: What it is called in errors.
+    /// - Returns: What becomes of what, and of connections.
     /// - Throws: ``ChangeRefused`` with all that is wrong with it.
     func plan(
         _ text: String, named name: String
@@ -34,6 +35,7 @@ public protocol ControlPlaneService: Sendable {
     /// - Parameters:
     ///   - user: Who asks.
     ///   - confirm: Go back after this time unless it is reloaded again; `nil` does not.
+    /// - Returns: What was done.
     /// - Throws: ``ChangeRefused`` with the reason; nothing was changed then.
     func reload(
         by user: String, confirm: Duration?

@@ -4,10 +4,7 @@ internal import struct Foundation.Date
 
 /// Reading the file again, saying before what would change, and going back.
 extension Reconciler {
-    /// What a configuration would change of what runs.
-    ///
-    /// - Parameter text: The content of a file.
-    /// - Throws: ``ChangeRefused`` with all that is wrong with it.
+    /// See ``ControlPlaneService/plan(_:named:)``.
     public func plan(_ text: String, named name: String) throws(ChangeRefused) -> ConfigurationPlan
     {
         let file: ConfigurationFile

@@ -110,6 +110,7 @@ public actor Reconciler: ControlPlaneService {
     ///   - events: Where it tells what it does.
     ///   - checker: Who probes backends; without one, those that are to be probed stay unknown.
     ///   - source: The file that it reloads; `nil` when it was started from arguments.
+    /// - Throws: When the configuration is over what there is room for.
     public init(
         _ start: Start, link: any DataPlaneHandle, events: EventLog,
         checker: HealthChecker? = nil, source: ConfigurationSource? = nil
