@@ -38,7 +38,8 @@ import Testing
                 configuration: configuration, generation: 1, appliedAt: Date(), startedAt: Date(),
                 differsFromFile: nil, services: [view], nextHops: [], snatAddresses: [],
                 problems: []), sums: CounterSums([]), pages: [], kernel: KernelCounters(),
-            facts: facts, rates: RateSampler(), version: "test", isStopping: false)
+            facts: facts, rates: RateSampler(), build: BuildFacts(version: "test", commit: "unknown"),
+            isStopping: false)
     }
 
     @Test func `a service shows its keys and its policy`() throws {

@@ -7,6 +7,8 @@ internal import Hummingbird
 struct AdminErrors: RouterMiddleware {
     /// Whether only GET and HEAD are served.
     let isReadOnly: Bool
+    /// What is served.
+    let routes: [AdminRoute]
 
     func handle(
         _ request: Request, context: AdminContext,
@@ -25,6 +27,9 @@ struct AdminErrors: RouterMiddleware {
             return Self.response(
                 refusal.kind.status, refusal.code, refusal.message, refusal.location)
         } catch let error as HTTPError {
+            if error.status == .notFound, let refusal = refuseMethod(of: request) {
+                return refusal
+            }
             let isTooLarge = error.status == .contentTooLarge
             return Self.response(
                 error.status, isTooLarge ? "too_large" : "http",
@@ -36,16 +41,37 @@ struct AdminErrors: RouterMiddleware {
         }
     }
 
+    /// What is said where a path is served, but not with this method; `nil` where it is not.
+    private func refuseMethod(of request: Request) -> Response? {
+        let methods = Set(
+            routes.filter { $0.matches(request.uri.path) }.flatMap { route in
+                route.method == .get ? ["GET", "HEAD"] : [route.method.rawValue]
+            })
+        guard !methods.isEmpty, !methods.contains(request.method.rawValue) else { return nil }
+        let list = methods.sorted().joined(separator: ", ")
+        var response = Self.response(
+            .methodNotAllowed, "method",
+            "\(request.method.rawValue) is not what \(request.uri.path) takes: \(list)")
+        response.headers[.allow] = list
+        return response
+    }
+
     static func response(
         _ status: HTTPResponse.Status, _ code: String, _ message: String,
         _ location: String? = nil
     ) -> Response {
+        Response(
+            status: status, headers: [.contentType: "application/json; charset=utf-8"],
+            body: .init(byteBuffer: document(code, message, location)))
+    }
+
+    /// What the body of a refusal says.
+    static func document(
+        _ code: String, _ message: String, _ location: String? = nil
+    ) -> ByteBuffer {
         let document = ErrorDocument(
             error: .init(code: code, message: message, where: location))
-        let data = (try? AdminJSON.encode(document)) ?? Data()
-        return Response(
-            status: status, headers: [.contentType: "application/json; charset=utf-8"],
-            body: .init(byteBuffer: ByteBuffer(bytes: data)))
+        return ByteBuffer(bytes: (try? AdminJSON.encode(document)) ?? Data())
     }
 }
 

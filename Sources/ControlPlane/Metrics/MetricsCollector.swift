@@ -7,9 +7,13 @@ internal import Foundation
 /// Names, labels and HELP texts are the contract with the operator.
 struct MetricsCollector {
     let source: AdminDocuments
+    let census: Census
     var out = PrometheusText()
 
-    init(_ source: AdminDocuments) { self.source = source }
+    init(_ source: AdminDocuments, _ census: Census) {
+        self.source = source
+        self.census = census
+    }
 
     /// All families.
     func text() -> String {
@@ -24,6 +28,7 @@ struct MetricsCollector {
         copy.addMaglev()
         copy.addConnections()
         copy.addSNAT()
+        copy.addICMP()
         copy.addGenerated()
         copy.addNextHops()
         copy.addWorkers()
@@ -37,8 +42,8 @@ struct MetricsCollector {
         out.sample(
             "xdplb_build_info",
             [
-                ("version", source.version), ("swift", ProcessFacts.swiftVersion),
-                ("kernel", ProcessFacts.kernelRelease),
+                ("version", source.build.version), ("commit", source.build.commit),
+                ("swift", ProcessFacts.swiftVersion), ("kernel", ProcessFacts.kernelRelease),
             ], 1.0)
         out.family(
             "xdplb_start_time_seconds", .gauge,
@@ -54,6 +59,17 @@ struct MetricsCollector {
     }
 
     private mutating func addChange() {
+        let reload = source.view.lastReload
+        out.family(
+            "xdplb_config_last_reload_successful", .gauge,
+            "Whether the last reload was applied (1) or refused (0).")
+        out.sample("xdplb_config_last_reload_successful", [], reload.wasApplied ? 1.0 : 0)
+        out.family(
+            "xdplb_config_last_reload_success_timestamp_seconds", .gauge,
+            "Unix time of the last applied reload.")
+        out.sample(
+            "xdplb_config_last_reload_success_timestamp_seconds", [],
+            reload.appliedAt.timeIntervalSince1970)
         out.family(
             "xdplb_config_differs_from_file", .gauge,
             "Whether run-time changes are in force that the file does not have.")

@@ -11,7 +11,11 @@ extension Reconciler {
             configuration: desired.configuration, generation: generation, appliedAt: appliedAt,
             startedAt: startedAt, differsFromFile: hasFile ? wasChanged : nil,
             services: running.services.map(serviceView), nextHops: nextHopViews(),
-            snatAddresses: running.plan.snatAddresses, problems: running.problems)
+            snatAddresses: running.plan.snatAddresses,
+            snatPortSpaces: (running.plan.backends.compactMap(\.portSpace).max()).map {
+                Int($0) + 1
+            } ?? 0,
+            lastReload: lastReload, problems: running.problems)
     }
 
     private func serviceView(_ service: SnapshotCompiler.CompiledService) -> ServiceView {
@@ -23,7 +27,7 @@ extension Reconciler {
             backends: service.backends.map { backendView($0, service, counts) },
             maglev: service.maglev,
             fingerprint: service.maglev.fingerprint,
-            rebuilds: past.rebuilds, movedSlots: past.movedSlots)
+            rebuilds: past.rebuilds, movedSlots: past.movedSlots, buildTimes: past.buildTimes)
     }
 
     private func backendView(

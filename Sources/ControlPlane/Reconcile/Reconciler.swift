@@ -21,13 +21,21 @@ public actor Reconciler: ControlPlaneService {
     var appliedAt = Date()
     var wasChanged = false
     var history: [String: TableHistory] = [:]
+    var lastReload = ReloadState()
     var eligibleSince: [UInt16: Eligibility] = [:]
     private let gate = Gate()
 
     /// How often a service's table was built, and how many slots moved.
     struct TableHistory {
-        var rebuilds = 1
+        var rebuilds = 0
         var movedSlots = 0
+        var buildTimes = DurationHistogram(ServiceView.buildTimeBounds)
+
+        mutating func add(_ service: SnapshotCompiler.CompiledService, moved: Int) {
+            rebuilds += 1
+            movedSlots += moved
+            buildTimes.add(service.buildTime)
+        }
     }
 
     /// Whether a backend is eligible, and since when.
@@ -98,6 +106,10 @@ public actor Reconciler: ControlPlaneService {
         desired = DesiredState(start.configuration)
         observed = start.observed
         running = try start.compile()
+        for service in running.services {
+            history[service.configuration.name, default: TableHistory()].add(service, moved: 0)
+        }
+        lastReload.appliedAt = startedAt
     }
 
     /// Publishes the first plan again, now to the steering program as well.
@@ -250,12 +262,12 @@ public actor Reconciler: ControlPlaneService {
         for service in next.services {
             guard let before = running.services.first(where: { $0.id == service.id }) else {
                 history[service.configuration.name] = TableHistory()
+                history[service.configuration.name]?.add(service, moved: 0)
                 continue
             }
             guard before.maglev !== service.maglev else { continue }
-            history[service.configuration.name, default: TableHistory()].rebuilds += 1
-            history[service.configuration.name]?.movedSlots += before.maglev.movedSlots(
-                to: service.maglev)
+            history[service.configuration.name, default: TableHistory()].add(
+                service, moved: before.maglev.movedSlots(to: service.maglev))
         }
         running = next
         self.desired = desired

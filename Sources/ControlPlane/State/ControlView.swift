@@ -20,8 +20,23 @@ public struct ControlView: Sendable {
     public var nextHops: [NextHopView]
     /// SNAT addresses with their numbers and ports.
     public var snatAddresses: [ForwardingPlan.SNATAddress]
+    /// Sets of SNAT ports that backends have, by number from 0.
+    public var snatPortSpaces = 0
+    /// How the latest reload of the file went.
+    public var lastReload = ReloadState()
     /// Why new connections cannot be served as configured, worst first; empty when all is well.
     public var problems: [String]
+}
+
+/// How the latest reload of the file went; the start counts as one.
+public struct ReloadState: Equatable, Sendable {
+    /// Whether it was applied, and not refused.
+    public var wasApplied = true
+    /// When a reload was applied last.
+    public var appliedAt = Date(timeIntervalSince1970: 0)
+
+    /// The state after one that was applied at the beginning of time.
+    public init() {}
 }
 
 /// A service as it runs.
@@ -42,6 +57,11 @@ public struct ServiceView: Sendable {
     public var rebuilds: Int
     /// Slots that changed owner so far.
     public var movedSlots: Int
+    /// How long building them took.
+    public var buildTimes = DurationHistogram(Self.buildTimeBounds)
+
+    /// Bounds that building times are counted by, in seconds.
+    static let buildTimeBounds = [0.001, 0.01, 0.1]
 
     /// Backends that get new connections.
     public var eligibleCount: Int { backends.filter(\.isEligible).count }

@@ -74,7 +74,7 @@ struct Daemon {
             RetirementService(reconciler: reconciler),
             AdminService(
                 configuration: configuration, control: reconciler, dataPlane: parts.link,
-                version: Version.text, log: log),
+                build: BuildFacts(version: Version.text, commit: Version.commit), log: log),
         ]
     }
 
