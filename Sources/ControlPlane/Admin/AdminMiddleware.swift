@@ -2,6 +2,7 @@
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import NIOCore
 
 /// Turns every failure into a document with a code and a message.
 struct AdminErrors: RouterMiddleware {
@@ -30,12 +31,13 @@ struct AdminErrors: RouterMiddleware {
             if error.status == .notFound, let refusal = refuseMethod(of: request) {
                 return refusal
             }
-            let isTooLarge = error.status == .contentTooLarge
             return Self.response(
-                error.status, isTooLarge ? "too_large" : "http",
-                isTooLarge
-                    ? "the body is over \(context.maxUploadSize) bytes"
-                    : error.body ?? "\(error.status.reasonPhrase): \(request.uri.path)")
+                error.status, "http",
+                error.body ?? "\(error.status.reasonPhrase): \(request.uri.path)")
+        } catch is NIOTooManyBytesError {
+            return Self.response(
+                .contentTooLarge, "too_large",
+                "the body is over \(context.maxUploadSize) bytes. Nothing was changed")
         } catch {
             return Self.response(.internalServerError, "internal", "\(error)")
         }
