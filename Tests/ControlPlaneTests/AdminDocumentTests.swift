@@ -38,7 +38,8 @@ import Testing
                 configuration: configuration, generation: 1, appliedAt: Date(), startedAt: Date(),
                 differsFromFile: nil, services: [view], nextHops: [], snatAddresses: [],
                 problems: []), sums: CounterSums([]), pages: [], kernel: KernelCounters(),
-            facts: facts, rates: RateSampler(), build: BuildFacts(version: "test", commit: "unknown"),
+            facts: facts, rates: RateSampler(),
+            build: BuildFacts(version: "test", commit: "unknown"),
             isStopping: false)
     }
 
@@ -70,7 +71,7 @@ import Testing
     }
 
     @Test func `metrics name prefixes and ranges as they are written`() throws {
-        let text = MetricsCollector(try Self.documents(eligible: 1)).text()
+        let text = MetricsCollector(try Self.documents(eligible: 1), Census()).text()
         #expect(text.contains("vip=\"203.0.113.0/24\",port=\"8000-8099\",protocol=\"tcp\""))
         #expect(text.contains("vip=\"2001:db8::1\",port=\"any\",protocol=\"udp\""))
     }

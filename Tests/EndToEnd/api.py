@@ -11,11 +11,11 @@ import urllib.parse
 from lab import BACKENDS, VIP, Lab
 
 TCP = "http://127.0.0.1:9660"
-POOL_PORTS = 1000
+POOL = "snat_pools: [{name: p1, addresses: [20.1.1.1], ports: 2000-2999}]"
 CONFIGURATION = """\
 version: 1
 interfaces: [{name: eth0}]
-snat_pools: [{name: p1, addresses: [20.1.1.1], ports: 2000-2999}]
+%s
 services:
   - {name: web, vips: [%s], ports: [80/tcp], mode: dsr, backends: [%s]}
   - {name: sink, vips: [%s], ports: [8080/tcp], mode: snat, snat_pool: p1, backends: [%s]}
@@ -25,11 +25,11 @@ services:
 class ApiLab(Lab):
     """The topology with `web` in dsr and `sink` in snat, configured by a file."""
 
-    def serve(self, more=""):
+    def serve(self, more="", pool=POOL):
         """Starts the daemon; `more` is appended to its file."""
         addresses = ", ".join(BACKENDS.values())
         file = self.dir / "xdplb.yaml"
-        file.write_text(CONFIGURATION % (VIP, addresses, VIP, addresses) + more)
+        file.write_text(CONFIGURATION % (pool, VIP, addresses, VIP, addresses) + more)
         self.decapsulate()
         self.launch("--config", str(file))
         return self

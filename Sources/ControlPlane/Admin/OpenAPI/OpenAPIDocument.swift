@@ -25,9 +25,9 @@ enum OpenAPIDocument {
             "info": [
                 "title": "xdplb admin API", "version": .string(version),
                 "description": """
-                    Served over HTTP on the admin socket, and on TCP as far as it only reads and \
-                    shows no client's address. A member is added to a document, never redefined.
-                    """,
+                Served over HTTP on the admin socket, and on TCP as far as it only reads and \
+                shows no client's address. A member is added to a document, never redefined.
+                """,
             ],
             "paths": .object(paths),
             "components": ["schemas": .object(book.schemas)],
@@ -39,7 +39,8 @@ enum OpenAPIDocument {
             "operationId": .string(operation.id), "summary": .string(operation.summary),
             "responses": .object(responses(of: operation, book)),
             // Which listeners serve it.
-            "x-xdplb-listeners": operation.exposure == .everywhere ? ["socket", "tcp"] : ["socket"],
+            "x-xdplb-listeners": operation.exposure == .everywhere
+                ? ["socket", "tcp"] : ["socket"],
         ]
         if !operation.parameters.isEmpty {
             members["parameters"] = .array(operation.parameters.map(describe))

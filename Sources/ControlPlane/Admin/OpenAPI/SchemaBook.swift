@@ -52,7 +52,8 @@ final class SchemaBook {
                 members.schemas.merging(
                     members.optional.compactMap { name in
                         members.schemas[name].map { (name, Self.nullable($0)) }
-                    }) { _, nullable in nullable }),
+                    }
+                ) { _, nullable in nullable }),
             "required": .array(
                 members.schemas.keys.filter { !members.optional.contains($0) }.sorted()
                     .map(JSONValue.string)),
