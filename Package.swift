@@ -19,7 +19,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -60,6 +61,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 // For SO_PEERCRED of an admin client; Hummingbird's own foundation.
                 .product(name: "NIOCore", package: "swift-nio"),
+                // For what stands between a connection and the routes: times and numbers.
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
                 // For driving the admin API without a socket, in tests and under the fuzzer.
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 // For health checks by https, over a socket or through a tunnel.
@@ -84,10 +88,11 @@ let package = Package(
             ],
             exclude: ["BPF"],
             swiftSettings: strict,
-            plugins: ["EmbedBPF"]
+            plugins: ["EmbedBPF", "EmbedCommit"]
         ),
 
-        // Build tooling: *.bpf.c of a target → Swift source that embeds the object.
+        // Build tooling: *.bpf.c of a target → Swift source that embeds the object, and which
+        // commit is built.
         .executableTarget(name: "bpfembed", path: "Plugins/bpfembed"),
         .plugin(
             name: "EmbedBPF",
@@ -95,6 +100,7 @@ let package = Package(
             dependencies: ["bpfembed"],
             path: "Plugins/EmbedBPF"
         ),
+        .plugin(name: "EmbedCommit", capability: .buildTool(), path: "Plugins/EmbedCommit"),
 
         // Tests mirror the sources; KernelTests need root, namespaces and veth.
         .target(

@@ -13,13 +13,20 @@ struct MonotonicClock {
     @inline(__always)
     @discardableResult
     mutating func advance() -> UInt64 {
-        var now = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        let next =
-            UInt64(truncatingIfNeeded: now.tv_sec) &* 1_000_000_000
-            &+ UInt64(truncatingIfNeeded: now.tv_nsec)
+        let next = Self.now()
         defer { nanoseconds = next }
         return next &- nanoseconds
+    }
+
+    /// Nanoseconds since the clock was last advanced, which it is not by this.
+    func elapsed() -> UInt64 { Self.now() &- nanoseconds }
+
+    @inline(__always)
+    private static func now() -> UInt64 {
+        var now = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+        return UInt64(truncatingIfNeeded: now.tv_sec) &* 1_000_000_000
+            &+ UInt64(truncatingIfNeeded: now.tv_nsec)
     }
 
     /// The time as the pipeline counts it.

@@ -23,6 +23,8 @@ struct Worker: ~Copyable {
     /// The walk that is being carried out, and where it stands.
     private var scan: ConnectionScan?
     private var scanCursor: UInt32 = 0
+    /// Which packets are timed.
+    private var timer = PacketTimer()
     /// When the latest frame came, in nanoseconds.
     private var latestFrame: UInt64 = 0
     private var transmitWakeups: UInt64 = 0
@@ -142,6 +144,7 @@ struct Worker: ~Copyable {
         let frames = unsafe batch.transmits
         guard frames.count > 0 else { return }
         var sent = unsafe queue.transmit(frames)
+        if timer.isDue(after: sent) { time() }
         if sent < frames.count {
             // The completion ring may hold what the TX ring lacks room for.
             queue.wakeToTransmit(sent)
@@ -194,6 +197,15 @@ struct Worker: ~Copyable {
 
     // MARK: Time
 
+    /// Counts how long the batch took from the RX ring to the TX ring: the clock was read just
+    /// before it was received.
+    @inline(never)
+    private func time() {
+        let elapsed = clock.elapsed()
+        counters.add(1, to: PacketTimer.bucket(of: elapsed))
+        counters.add(elapsed, to: .timedNanoseconds)
+    }
+
     /// Counts what came, before the pipeline makes other frames of it.
     @inline(__always)
     private func countReceived(_ received: Int) {
@@ -227,7 +239,9 @@ struct Worker: ~Copyable {
         let chunks = queue.chunks
         counters.set(.chunksFill, to: UInt64(chunks.fill))
         counters.set(.chunksReceived, to: UInt64(chunks.received))
-        counters.set(.chunksTransmitting, to: UInt64(chunks.transmitting))
+        let completed = min(queue.completedCount, chunks.transmitting)
+        counters.set(.chunksTransmitting, to: UInt64(chunks.transmitting &- completed))
+        counters.set(.chunksCompleted, to: UInt64(completed))
         counters.set(.chunksFree, to: UInt64(chunks.free))
         counters.set(.connections, to: UInt64(pipeline.connectionCount))
     }

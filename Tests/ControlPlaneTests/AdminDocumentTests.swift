@@ -39,7 +39,9 @@ import Testing
                 differsFromFile: nil, lastReload: ReloadState(), services: [view], nextHops: [],
                 snatAddresses: [],
                 problems: []), sums: CounterSums([]), pages: [], kernel: KernelCounters(),
-            facts: facts, rates: RateSampler(), version: "test", isStopping: false)
+            facts: facts, rates: RateSampler(),
+            build: BuildFacts(version: "test", commit: "unknown"),
+            isStopping: false)
     }
 
     @Test func `a service shows its keys and its policy`() throws {
@@ -70,7 +72,7 @@ import Testing
     }
 
     @Test func `metrics name prefixes and ranges as they are written`() throws {
-        let text = MetricsCollector(try Self.documents(eligible: 1)).text()
+        let text = MetricsCollector(try Self.documents(eligible: 1), Census()).text()
         #expect(text.contains("vip=\"203.0.113.0/24\",port=\"8000-8099\",protocol=\"tcp\""))
         #expect(text.contains("vip=\"2001:db8::1\",port=\"any\",protocol=\"udp\""))
     }

@@ -9,7 +9,7 @@ import Testing
 @testable import ControlPlane
 
 /// A data path that notes what it is asked for, in order.
-private final class RecordingLink: DataPlaneHandle {
+final class RecordingLink: DataPlaneHandle {
     enum Call: Equatable {
         case publish(generation: UInt64, backends: [UInt16: ForwardingPlan.Admits])
         case flush(service: UInt16?, backend: UInt16?)

@@ -10,7 +10,7 @@ struct AdminDocuments: Sendable {
     let kernel: KernelCounters
     let facts: DataPlaneFacts
     let rates: RateSampler
-    let version: String
+    let build: BuildFacts
     let isStopping: Bool
 
     private var now: String { AdminJSON.text(Date()) }
@@ -21,7 +21,7 @@ struct AdminDocuments: Sendable {
     func status() -> StatusDocument {
         StatusDocument(
             generation: view.generation, time: now, state: isStopping ? "stopping" : "serving",
-            ready: isReady, version: version,
+            ready: isReady, version: build.version,
             node: view.configuration.nodeName ?? ProcessInfo.processInfo.hostName,
             uptimeSeconds: Date().timeIntervalSince(view.startedAt),
             appliedAt: AdminJSON.text(view.appliedAt), interface: interface(), workers: workers(),

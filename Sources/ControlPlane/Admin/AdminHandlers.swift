@@ -10,20 +10,22 @@ struct AdminHandlers: Sendable {
     let dataPlane: any DataPlaneHandle
     let admin: AdminConfiguration
     let state: AdminRuntime
-    let version: String
+    let build: BuildFacts
 
     private func documents() async -> AdminDocuments {
         let pages = dataPlane.counterPages
         return AdminDocuments(
             view: await control.view(), sums: CounterSums(pages), pages: pages,
             kernel: dataPlane.kernelCounters(), facts: dataPlane.facts, rates: state.rates,
-            version: version, isStopping: state.isStopping)
+            build: build, isStopping: state.isStopping)
     }
 
     // MARK: Looking
 
     @Sendable func metrics(_: Request, _: AdminContext) async -> Response {
-        let text = MetricsCollector(await documents()).text()
+        let documents = await documents()
+        let census = await state.census.take(documents.view, dataPlane)
+        let text = MetricsCollector(documents, census).text()
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
             body: .init(byteBuffer: ByteBuffer(string: text)))
@@ -35,6 +37,13 @@ struct AdminHandlers: Sendable {
 
     @Sendable func readiness(_: Request, _: AdminContext) async -> Response {
         .text(await documents().isReady ? .ok : .serviceUnavailable)
+    }
+
+    @Sendable func describe(_: Request, _: AdminContext) throws -> Response {
+        Response(
+            status: .ok, headers: [.contentType: "application/json; charset=utf-8"],
+            body: .init(
+                byteBuffer: ByteBuffer(bytes: try OpenAPIDocument.data(version: build.version))))
     }
 
     @Sendable func status(_: Request, _: AdminContext) async throws -> Response {

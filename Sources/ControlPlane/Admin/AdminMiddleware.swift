@@ -2,11 +2,14 @@
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import NIOCore
 
 /// Turns every failure into a document with a code and a message.
 struct AdminErrors: RouterMiddleware {
     /// Whether only GET and HEAD are served.
     let isReadOnly: Bool
+    /// What is served.
+    let routes: [AdminRoute]
 
     func handle(
         _ request: Request, context: AdminContext,
@@ -25,27 +28,52 @@ struct AdminErrors: RouterMiddleware {
             return Self.response(
                 refusal.kind.status, refusal.code, refusal.message, refusal.location)
         } catch let error as HTTPError {
-            let isTooLarge = error.status == .contentTooLarge
+            if error.status == .notFound, let refusal = refuseMethod(of: request) {
+                return refusal
+            }
             return Self.response(
-                error.status, isTooLarge ? "too_large" : "http",
-                isTooLarge
-                    ? "the body is over \(context.maxUploadSize) bytes"
-                    : error.body ?? "\(error.status.reasonPhrase): \(request.uri.path)")
+                error.status, "http",
+                error.body ?? "\(error.status.reasonPhrase): \(request.uri.path)")
+        } catch is NIOTooManyBytesError {
+            return Self.response(
+                .contentTooLarge, "too_large",
+                "the body is over \(context.maxUploadSize) bytes. Nothing was changed")
         } catch {
             return Self.response(.internalServerError, "internal", "\(error)")
         }
+    }
+
+    /// What is said where a path is served, but not with this method; `nil` where it is not.
+    private func refuseMethod(of request: Request) -> Response? {
+        let methods = Set(
+            routes.filter { $0.matches(request.uri.path) }.flatMap { route in
+                route.method == .get ? ["GET", "HEAD"] : [route.method.rawValue]
+            })
+        guard !methods.isEmpty, !methods.contains(request.method.rawValue) else { return nil }
+        let list = methods.sorted().joined(separator: ", ")
+        var response = Self.response(
+            .methodNotAllowed, "method",
+            "\(request.method.rawValue) is not what \(request.uri.path) takes: \(list)")
+        response.headers[.allow] = list
+        return response
     }
 
     static func response(
         _ status: HTTPResponse.Status, _ code: String, _ message: String,
         _ location: String? = nil
     ) -> Response {
+        Response(
+            status: status, headers: [.contentType: "application/json; charset=utf-8"],
+            body: .init(byteBuffer: document(code, message, location)))
+    }
+
+    /// What the body of a refusal says.
+    static func document(
+        _ code: String, _ message: String, _ location: String? = nil
+    ) -> ByteBuffer {
         let document = ErrorDocument(
             error: .init(code: code, message: message, where: location))
-        let data = (try? AdminJSON.encode(document)) ?? Data()
-        return Response(
-            status: status, headers: [.contentType: "application/json; charset=utf-8"],
-            body: .init(byteBuffer: ByteBuffer(bytes: data)))
+        return ByteBuffer(bytes: (try? AdminJSON.encode(document)) ?? Data())
     }
 }
 

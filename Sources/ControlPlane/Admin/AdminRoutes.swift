@@ -21,8 +21,20 @@ struct AdminRoute: Sendable {
     let handler: Handler
 }
 
+extension AdminRoute {
+    /// Whether it is the one of a request's path, whatever the method.
+    func matches(_ path: String) -> Bool {
+        let wanted = self.path.split(separator: "/")
+        let given = path.split(separator: "/")
+        return wanted.count == given.count
+            && zip(wanted, given).allSatisfy { $0.first == "{" || $0 == $1 }
+    }
+}
+
 extension AdminHandlers {
     /// The API: every route that there is.
+    ///
+    /// What there is to say about each stands in ``operations``.
     var routes: [AdminRoute] {
         func route(
             _ method: HTTPRequest.Method, _ path: String, _ exposure: AdminRoute.Exposure,
@@ -36,6 +48,7 @@ extension AdminHandlers {
             route(.get, "/metrics", .everywhere, metrics),
             route(.get, "/healthz", .everywhere, health),
             route(.get, "/readyz", .everywhere, readiness),
+            route(.get, "/api/v1/openapi.json", .everywhere, describe),
             route(.get, "/api/v1/status", .everywhere, status),
             route(.get, services, .everywhere, listServices),
             route(.get, service, .everywhere, showService),
@@ -62,9 +75,10 @@ extension AdminHandlers {
     /// A router for a listener: all routes by the peer's credentials, or those that only read.
     func router(_ listener: AdminRoute.Exposure) -> Router<AdminContext> {
         let router = Router(context: AdminContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(middleware: AdminErrors(isReadOnly: listener == .everywhere))
+        let served = routes.filter { listener == .socketOnly || $0.exposure == .everywhere }
+        router.add(middleware: AdminErrors(isReadOnly: listener == .everywhere, routes: served))
         if listener == .socketOnly { router.add(middleware: AdminAccess(admin: admin)) }
-        for route in routes where listener == .socketOnly || route.exposure == .everywhere {
+        for route in served {
             router.on(RouterPath(route.path), method: route.method, use: route.handler)
         }
         return router

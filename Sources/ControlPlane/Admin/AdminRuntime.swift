@@ -7,6 +7,7 @@ internal import Synchronization
 /// Written by the sampling task and by requests, read by requests.
 final class AdminRuntime: Sendable {
     let rates = RateSampler()
+    let census = CensusTaker()
     private let stopping = Atomic<Bool>(false)
     private let rounds = Mutex<[(count: UInt64, changed: ContinuousClock.Instant)]>([])
 

@@ -3,7 +3,6 @@ internal import Foundation
 internal import Hummingbird
 internal import HummingbirdCore
 public import Logging
-internal import NIOCore
 public import ServiceLifecycle
 
 /// Why the API cannot be served.
@@ -16,24 +15,24 @@ public struct AdminServerError: Error, CustomStringConvertible {
 public struct AdminService: Service {
     /// Clients at once, on each listener.
     private static let maximumClients = 128
-    /// Rest of a connection on which nothing is asked, or a request that does not end.
-    private static let idleTimeout = TimeAmount.seconds(30)
+    /// Bytes of a request's line and headers.
+    static let maximumHeadSize = 16 << 10
 
     private let configuration: Configuration
     private let control: any ControlPlaneService
     private let dataPlane: any DataPlaneHandle
-    private let version: String
+    private let build: BuildFacts
     private let log: Logger
 
     /// A service of a running data path.
     public init(
         configuration: Configuration, control: any ControlPlaneService,
-        dataPlane: any DataPlaneHandle, version: String, log: Logger
+        dataPlane: any DataPlaneHandle, build: BuildFacts, log: Logger
     ) {
         self.configuration = configuration
         self.control = control
         self.dataPlane = dataPlane
-        self.version = version
+        self.build = build
         self.log = log
     }
 
@@ -44,7 +43,7 @@ public struct AdminService: Service {
         let state = AdminRuntime()
         let handlers = AdminHandlers(
             control: control, dataPlane: dataPlane, admin: configuration.admin, state: state,
-            version: version)
+            build: build)
         let path = configuration.admin.socket
         try AdminSocketPath.prepare(path)
         defer { _ = unlink(path) }
@@ -62,14 +61,21 @@ public struct AdminService: Service {
         }
     }
 
-    private static var http: HTTPServerBuilder {
-        .http1(configuration: .init(idleTimeout: idleTimeout))
+    /// HTTP/1.1 within bounds, for one listener.
+    private static func http() -> HTTPServerBuilder {
+        let clients = AdminClients(limit: maximumClients)
+        return .http1(
+            configuration: .init(
+                additionalChannelHandlers: [AdminConnection(clients)],
+                httpDecoderConfiguration: .init(
+                    maxHeaderFieldSize: maximumHeadSize, maxHeaderListSize: maximumHeadSize,
+                    maxHeaderFieldCount: 100)))
     }
 
     private func serveSocket(_ handlers: AdminHandlers, _ path: String) async throws {
         let admin = configuration.admin
         let server = Application(
-            router: handlers.router(.socketOnly), server: Self.http,
+            router: handlers.router(.socketOnly), server: Self.http(),
             configuration: .init(
                 address: .unixDomainSocket(path: path), serverName: "xdplb",
                 availableConnectionsDelegate: MaximumAvailableConnections(Self.maximumClients)),
@@ -86,7 +92,7 @@ public struct AdminService: Service {
         _ handlers: AdminHandlers, _ listen: SocketAddressConfiguration
     ) async throws {
         let server = Application(
-            router: handlers.router(.everywhere), server: Self.http,
+            router: handlers.router(.everywhere), server: Self.http(),
             configuration: .init(
                 address: .hostname(listen.host, port: listen.port), serverName: "xdplb",
                 availableConnectionsDelegate: MaximumAvailableConnections(Self.maximumClients)),

@@ -15,9 +15,9 @@ package struct AdminSurface: Sendable {
     package init(_ control: any ControlPlaneService, _ dataPlane: any DataPlaneHandle) {
         let handlers = AdminHandlers(
             control: control, dataPlane: dataPlane, admin: AdminConfiguration(),
-            state: AdminRuntime(), version: "test")
+            state: AdminRuntime(), build: BuildFacts(version: "test", commit: "unknown"))
         let router = Router(context: AdminContext.self)
-        router.add(middleware: AdminErrors(isReadOnly: false))
+        router.add(middleware: AdminErrors(isReadOnly: false, routes: handlers.routes))
         for route in handlers.routes {
             router.on(RouterPath(route.path), method: route.method, use: route.handler)
         }

@@ -31,6 +31,8 @@ struct SnapshotCompiler: Sendable {
         var configuration: ServiceConfiguration
         var backends: [CompiledBackend]
         var maglev: MaglevTable
+        /// How long building the table took, whenever that was.
+        var buildTime: Duration
         var members: [MaglevTable.Member]
     }
 

@@ -57,9 +57,10 @@ struct SnapshotDraft {
                 endpoint: $0.configuration.endpoint, weight: $0.configuration.weight,
                 backend: $0.identity.id)
         }
+        let (maglev, buildTime) = table(of: service.name, members)
         let compiled = CompiledService(
-            id: id, configuration: service, backends: backends,
-            maglev: table(of: service.name, members), members: members)
+            id: id, configuration: service, backends: backends, maglev: maglev,
+            buildTime: buildTime, members: members)
         services.append(compiled)
         if members.count < max(service.minimumBackends, 1) {
             problems.append(Self.problem(compiled))
@@ -68,14 +69,18 @@ struct SnapshotDraft {
     }
 
     /// The table as it was while its members are the same, as building one takes time.
-    private func table(of name: String, _ members: [MaglevTable.Member]) -> MaglevTable {
+    private func table(
+        of name: String, _ members: [MaglevTable.Member]
+    ) -> (table: MaglevTable, buildTime: Duration) {
         if let before = known.first(where: { $0.configuration.name == name }),
             before.members == members, before.maglev.count == configuration.maglev.tableSize
         {
-            return before.maglev
+            return (before.maglev, before.buildTime)
         }
-        return MaglevTable(
+        let began = ContinuousClock.now
+        let table = MaglevTable(
             members: members, size: configuration.maglev.tableSize, key: compiler.hashKey)
+        return (table, ContinuousClock.now - began)
     }
 
     /// Says that a service has too few eligible backends, and why.

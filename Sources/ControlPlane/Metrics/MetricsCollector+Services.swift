@@ -137,6 +137,11 @@ extension MetricsCollector {
             "xdplb_maglev_rebuild_moved_slots_total", .counter,
             "Slots that changed owner at rebuilds."
         ) { $0.movedSlots }
+        let name = "xdplb_maglev_rebuild_duration_seconds"
+        out.family(name, .histogram, "Time a rebuild took.")
+        for service in source.view.services {
+            out.histogram(name, [label(service)], service.buildTimes)
+        }
     }
 
     mutating func addPerService(

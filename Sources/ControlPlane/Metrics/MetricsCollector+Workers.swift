@@ -28,6 +28,10 @@ extension MetricsCollector {
                 (("reason", "pressure"), .evictionsPressure),
                 (("reason", "flush"), .evictionsFlush),
             ])
+        out.family("xdplb_fragments_pending", .gauge, "Fragment table entries in use.")
+        for (index, count) in census.fragments.enumerated() {
+            out.sample("xdplb_fragments_pending", [("worker", "\(index)")], Double(count))
+        }
     }
 
     mutating func addPerWorker(
@@ -44,13 +48,47 @@ extension MetricsCollector {
     }
 
     mutating func addSNAT() {
+        out.family("xdplb_snat_ports", .gauge, "Ports of a SNAT pool by state.")
+        for pool in census.pools {
+            for (state, count) in [
+                ("used", pool.used), ("free", pool.free), ("quarantine", pool.resting),
+            ] {
+                out.sample(
+                    "xdplb_snat_ports", [("pool", pool.name), ("state", state)], Double(count))
+            }
+        }
         out.family(
             "xdplb_snat_allocation_failures_total", .counter, "SNAT port allocations that failed.")
-        out.sample("xdplb_snat_allocation_failures_total", [], source.sums[Counter.snatExhausted])
+        for pool in census.pools {
+            let failures = source.pages.reduce(0) { sum, page in
+                pool.addresses.reduce(sum) { $0 &+ page[failuresOfSNATAddress: $1] }
+            }
+            out.sample("xdplb_snat_allocation_failures_total", [("pool", pool.name)], failures)
+        }
         addPerWorker(
             "xdplb_handoff_packets_total", .counter,
             "Packets handed to the worker that owns their SNAT port.",
             [(("result", "ok"), .handedOff), (("result", "full"), .handOffFull)])
+    }
+
+    mutating func addICMP() {
+        addPerFamily(
+            "xdplb_icmp_too_big_sent_total",
+            "ICMP packet-too-big messages sent because of the encapsulation overhead.",
+            ipv4: .tooBigSentIPv4, ipv6: .tooBigSentIPv6)
+        addPerFamily(
+            "xdplb_icmp_forwarded_total",
+            "ICMP errors delivered to the backend or client they concern.",
+            ipv4: .errorsForwardedIPv4, ipv6: .errorsForwardedIPv6)
+    }
+
+    private mutating func addPerFamily(
+        _ name: String, _ help: String, ipv4: Counter, ipv6: Counter
+    ) {
+        out.family(name, .counter, help)
+        for (family, counter) in [("ipv4", ipv4), ("ipv6", ipv6)] {
+            out.sample(name, [("family", family)], source.sums[counter])
+        }
     }
 
     mutating func addGenerated() {
@@ -106,6 +144,25 @@ extension MetricsCollector {
             out.sample("\(name)_bucket", [("worker", "\(index)"), ("le", "+Inf")], sum)
             out.sample("\(name)_sum", [("worker", "\(index)")], page[.receivedPackets])
             out.sample("\(name)_count", [("worker", "\(index)")], sum)
+        }
+        addProcessingTimes()
+    }
+
+    private mutating func addProcessingTimes() {
+        let name = "xdplb_packet_processing_seconds"
+        out.family(
+            name, .histogram,
+            "Time from RX ring read to TX ring write (1 packet in 1024 is timed).")
+        let buckets: [(Double, Counter)] = [
+            (1e-06, .timedUpTo1), (2e-06, .timedUpTo2), (5e-06, .timedUpTo5),
+            (1e-05, .timedUpTo10), (5e-05, .timedUpTo50), (0.0001, .timedUpTo100),
+            (0.001, .timedUpTo1000),
+        ]
+        for (index, page) in source.pages.enumerated() {
+            let times = DurationHistogram(
+                bounds: buckets.map(\.0), counts: buckets.map { page[$0.1] } + [page[.timedBeyond]],
+                sum: Double(page[.timedNanoseconds]) / 1e9)
+            out.histogram(name, [("worker", "\(index)")], times)
         }
     }
 }

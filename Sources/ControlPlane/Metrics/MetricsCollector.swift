@@ -7,9 +7,13 @@ internal import Foundation
 /// Names, labels and HELP texts are the contract with the operator.
 struct MetricsCollector {
     let source: AdminDocuments
+    let census: Census
     var out = PrometheusText()
 
-    init(_ source: AdminDocuments) { self.source = source }
+    init(_ source: AdminDocuments, _ census: Census) {
+        self.source = source
+        self.census = census
+    }
 
     /// All families.
     func text() -> String {
@@ -25,6 +29,7 @@ struct MetricsCollector {
         copy.addMaglev()
         copy.addConnections()
         copy.addSNAT()
+        copy.addICMP()
         copy.addGenerated()
         copy.addNextHops()
         copy.addWorkers()
@@ -38,8 +43,8 @@ struct MetricsCollector {
         out.sample(
             "xdplb_build_info",
             [
-                ("version", source.version), ("swift", ProcessFacts.swiftVersion),
-                ("kernel", ProcessFacts.kernelRelease),
+                ("version", source.build.version), ("commit", source.build.commit),
+                ("swift", ProcessFacts.swiftVersion), ("kernel", ProcessFacts.kernelRelease),
             ], 1.0)
         out.family(
             "xdplb_start_time_seconds", .gauge,

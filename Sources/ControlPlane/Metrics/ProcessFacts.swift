@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Foundation
 
+/// What was built.
+public struct BuildFacts: Equatable, Sendable {
+    /// Semantic version of the release.
+    public var version: String
+    /// Short hash of the commit; `unknown` when it was not built from a repository.
+    public var commit: String
+
+    /// Facts of their parts.
+    public init(version: String, commit: String) {
+        self.version = version
+        self.commit = commit
+    }
+}
+
 /// What /proc says about this process.
 struct ProcessFacts {
     var cpuSeconds: Double

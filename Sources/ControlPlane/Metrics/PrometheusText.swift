@@ -34,6 +34,18 @@ struct PrometheusText {
         sample(name, labels, Double(value))
     }
 
+    /// Adds the samples of a histogram.
+    mutating func histogram(
+        _ name: String, _ labels: [(String, String)], _ histogram: DurationHistogram
+    ) {
+        for (bound, count) in zip(histogram.bounds, histogram.cumulativeCounts) {
+            sample("\(name)_bucket", labels + [("le", "\(bound)")], count)
+        }
+        sample("\(name)_bucket", labels + [("le", "+Inf")], histogram.count)
+        sample("\(name)_sum", labels, histogram.sum)
+        sample("\(name)_count", labels, histogram.count)
+    }
+
     /// Whole numbers without a fraction, as people expect of counters.
     private static func number(_ value: Double) -> String {
         value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : "\(value)"

@@ -13,7 +13,10 @@ extension Reconciler {
             startedAt: startedAt, differsFromFile: source == nil ? nil : desired.differsFromFile,
             lastReload: lastReload,
             services: running.services.map { serviceView($0, states) }, nextHops: nextHopViews(),
-            snatAddresses: running.plan.snatAddresses, problems: running.problems)
+            snatAddresses: running.plan.snatAddresses,
+            snatPortSpaces: (running.plan.backends.compactMap(\.portSpace).max()).map {
+                Int($0) + 1
+            } ?? 0, problems: running.problems)
     }
 
     private func serviceView(
@@ -28,7 +31,7 @@ extension Reconciler {
             backends: service.backends.map { backendView($0, service, counts, states) },
             maglev: service.maglev,
             fingerprint: service.maglev.fingerprint,
-            rebuilds: past.rebuilds, movedSlots: past.movedSlots)
+            rebuilds: past.rebuilds, movedSlots: past.movedSlots, buildTimes: past.buildTimes)
     }
 
     private func backendView(

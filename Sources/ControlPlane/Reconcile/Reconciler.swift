@@ -29,8 +29,15 @@ public actor Reconciler: ControlPlaneService {
 
     /// How often a service's table was built, and how many slots moved.
     struct TableHistory {
-        var rebuilds = 1
+        var rebuilds = 0
         var movedSlots = 0
+        var buildTimes = DurationHistogram(ServiceView.buildTimeBounds)
+
+        mutating func add(_ service: SnapshotCompiler.CompiledService, moved: Int) {
+            rebuilds += 1
+            movedSlots += moved
+            buildTimes.add(service.buildTime)
+        }
     }
 
     /// Whether a backend is eligible, and since when.
@@ -124,6 +131,9 @@ public actor Reconciler: ControlPlaneService {
         generation = start.generation
         observed = start.observed
         running = try start.compile()
+        for service in running.services {
+            history[service.configuration.name, default: TableHistory()].add(service, moved: 0)
+        }
     }
 
     /// Publishes the first plan again, now to the steering program as well.
@@ -306,12 +316,12 @@ public actor Reconciler: ControlPlaneService {
         for service in next.services {
             guard let before = running.services.first(where: { $0.id == service.id }) else {
                 history[service.configuration.name] = TableHistory()
+                history[service.configuration.name]?.add(service, moved: 0)
                 continue
             }
             guard before.maglev !== service.maglev else { continue }
-            history[service.configuration.name, default: TableHistory()].rebuilds += 1
-            history[service.configuration.name]?.movedSlots += before.maglev.movedSlots(
-                to: service.maglev)
+            history[service.configuration.name, default: TableHistory()].add(
+                service, moved: before.maglev.movedSlots(to: service.maglev))
         }
         let before = running
         let trusted = unprobed()

@@ -22,9 +22,13 @@ public struct ControlView: Sendable {
     public var nextHops: [NextHopView]
     /// SNAT addresses with their numbers and ports.
     public var snatAddresses: [ForwardingPlan.SNATAddress]
+    /// Sets of SNAT ports that backends have, by number from 0.
+    public var snatPortSpaces = 0
     /// Why new connections cannot be served as configured, worst first; empty when all is well.
     public var problems: [String]
 }
+
+
 
 /// A service as it runs.
 public struct ServiceView: Sendable {
@@ -44,6 +48,11 @@ public struct ServiceView: Sendable {
     public var rebuilds: Int
     /// Slots that changed owner so far.
     public var movedSlots: Int
+    /// How long building them took.
+    public var buildTimes = DurationHistogram(Self.buildTimeBounds)
+
+    /// Bounds that building times are counted by, in seconds.
+    static let buildTimeBounds = [0.001, 0.01, 0.1]
 
     /// Backends that get new connections.
     public var eligibleCount: Int { backends.filter(\.isEligible).count }

@@ -78,6 +78,8 @@ public final class ConnectionScan: @unchecked Sendable {
         case list(limit: Int)
         /// It is ended.
         case flush
+        /// It is counted by the SNAT port that it has, and the fragment table is counted.
+        case census(TableCensus.Layout)
     }
 
     /// Most connections that are copied.
@@ -85,6 +87,8 @@ public final class ConnectionScan: @unchecked Sendable {
 
     let filter: ConnectionFilter
     let ends: Bool
+    /// Where a census is taken down; `nil` when the walk is none.
+    public let census: TableCensus?
     private let limit: Int
     private let records: UnsafeMutablePointer<ConnectionRecord>
     private var recordCount = 0
@@ -95,12 +99,14 @@ public final class ConnectionScan: @unchecked Sendable {
     public init(_ filter: ConnectionFilter, _ action: Action) {
         self.filter = filter
         switch action {
-        case .list(let limit):
-            ends = false
-            self.limit = min(max(limit, 0), Self.maximumLimit)
-        case .flush:
-            ends = true
-            limit = 0
+        case .list(let limit): self.limit = min(max(limit, 0), Self.maximumLimit)
+        case .flush, .census: limit = 0
+        }
+        if case .flush = action { ends = true } else { ends = false }
+        if case .census(let layout) = action {
+            census = TableCensus(layout)
+        } else {
+            census = nil
         }
         unsafe records = .allocate(capacity: max(self.limit, 1))
     }
@@ -139,7 +145,7 @@ public final class ConnectionScan: @unchecked Sendable {
 
 extension Pipeline {
     /// Entries that one step of a walk looks at.
-    private static let scanStep: UInt32 = 2048
+    static let scanStep: UInt32 = 2048
 
     /// Carries a walk on by one step.
     ///
@@ -154,6 +160,7 @@ extension Pipeline {
         _ snapshot: borrowing ForwardingSnapshot, at tick: Tick
     ) -> Bool {
         if let wanted = scan.filter.worker, Int(wanted) != Int(worker) { return true }
+        if let census = scan.census { return advance(census, from: &cursor, snapshot, at: tick) }
         let end = min(connections.highWaterMark, cursor &+ Self.scanStep &+ 1)
         var index = cursor &+ 1
         while index < end {

@@ -26,8 +26,6 @@ public enum Counter: Int, CaseIterable, Sendable {
     case evictionsPressure
     /// Entries ended by a command, or with their backend or service.
     case evictionsFlush
-    /// Flows for which no SNAT port was free.
-    case snatExhausted
     /// Frames given to the worker that owns their SNAT port.
     case handedOff
     /// Frames lost because that worker's ring was full.
@@ -38,6 +36,14 @@ public enum Counter: Int, CaseIterable, Sendable {
     case refusals
     /// ICMP errors about tunnelled packets that their senders were told.
     case tunnelErrors
+    /// ICMP packet-too-big messages that were sent, in IPv4.
+    case tooBigSentIPv4
+    /// And in IPv6.
+    case tooBigSentIPv6
+    /// ICMP errors delivered to the backend or client that they concern, in IPv4.
+    case errorsForwardedIPv4
+    /// And in IPv6.
+    case errorsForwardedIPv6
     /// Frames kept until their next hop was resolved.
     case waiting
     /// Of these, the ones sent.
@@ -56,6 +62,24 @@ public enum Counter: Int, CaseIterable, Sendable {
     case batchesUpTo32
     /// Of these, those of 33–64.
     case batchesUpTo64
+    /// Timed packets that took at most 1 µs from the RX ring to the TX ring.
+    case timedUpTo1
+    /// At most 2 µs.
+    case timedUpTo2
+    /// At most 5 µs.
+    case timedUpTo5
+    /// At most 10 µs.
+    case timedUpTo10
+    /// At most 50 µs.
+    case timedUpTo50
+    /// At most 100 µs.
+    case timedUpTo100
+    /// At most 1 ms.
+    case timedUpTo1000
+    /// Longer.
+    case timedBeyond
+    /// Nanoseconds that they took together.
+    case timedNanoseconds
     /// Nanoseconds in rounds with frames.
     case busyNanoseconds
     /// Nanoseconds in rounds without.
@@ -74,6 +98,8 @@ public enum Counter: Int, CaseIterable, Sendable {
     case chunksReceived
     /// Chunks on their way out.
     case chunksTransmitting
+    /// Chunks of sent frames that the kernel gave back and nobody has taken yet.
+    case chunksCompleted
     /// Chunks nobody has.
     case chunksFree
     /// Entries of the connection table in use.

@@ -12,13 +12,16 @@ public struct CounterPage: @unchecked Sendable {
     public static let serviceCapacity = 4096
     /// Backends that have counters.
     public static let backendCapacity = 65_536
+    /// SNAT addresses that have a counter.
+    public static let snatAddressCapacity = 4096
 
     private static let serviceStride = 8
     private static let backendStride = 4
     private static let firstDrop = Counter.allCases.count
     private static let firstService = (firstDrop + DropReason.allCases.count + 7) & ~7
     private static let firstBackend = firstService + serviceCapacity * serviceStride
-    private static let wordCount = firstBackend + backendCapacity * backendStride
+    private static let firstSNATAddress = firstBackend + backendCapacity * backendStride
+    private static let wordCount = firstSNATAddress + snatAddressCapacity
 
     /// Bytes of memory that a page takes.
     public static var byteCount: Int { wordCount * 8 }
@@ -52,6 +55,12 @@ public struct CounterPage: @unchecked Sendable {
         Int(id) < Self.backendCapacity ? load(Self.index(id, counter)) : 0
     }
 
+    /// Flows for which no SNAT port was free, by the first address they might have had; 0 beyond
+    /// the capacity.
+    public subscript(failuresOfSNATAddress id: UInt16) -> UInt64 {
+        Int(id) < Self.snatAddressCapacity ? load(Self.firstSNATAddress + Int(id)) : 0
+    }
+
     private func load(_ index: Int) -> UInt64 { unsafe words[index].load(ordering: .relaxed) }
 
     // MARK: Writing, by the worker
@@ -66,6 +75,12 @@ public struct CounterPage: @unchecked Sendable {
 
     /// Counts a dropped frame.
     public func add(_ reason: DropReason) { add(1, at: Self.firstDrop + Int(reason.rawValue)) }
+
+    /// Counts a flow for which no SNAT port was free.
+    func addFailure(ofSNATAddress id: UInt16) {
+        guard Int(id) < Self.snatAddressCapacity else { return }
+        add(1, at: Self.firstSNATAddress + Int(id))
+    }
 
     @inline(__always)
     func add(_ count: UInt64, to counter: ServiceCounter, ofService id: UInt16) {

@@ -56,6 +56,8 @@ struct FragmentTable: ~Copyable {
     static let lifetime: UInt32 = 15_000
 
     private let entries: OwnedTable<FragmentEntry>
+    /// When the latest entry was made; `nil` before the first.
+    private var latest: Tick?
 
     init() {
         let zero = FiveTuple.zero.source
@@ -92,6 +94,17 @@ struct FragmentTable: ~Copyable {
             if age > most { oldest = index }
         }
         entries.table[oldest] = entry
+        latest = tick
+    }
+
+    /// Entries in use.
+    ///
+    /// Looks at all of them, unless the latest is too old for any to be.
+    func count(at tick: Tick) -> Int {
+        guard let latest, tick.elapsed(since: latest) < Self.lifetime else { return 0 }
+        var count = 0
+        for index in 0..<Self.capacity where isAlive(index, tick) { count &+= 1 }
+        return count
     }
 
     private func isAlive(_ index: Int, _ tick: Tick) -> Bool {

@@ -39,7 +39,13 @@ extension Pipeline {
             return false
         }
         counters.add(1, to: .refusals)
+        if case .error(.tooBig) = kind { countTooBig(isIPv6: layout.isIPv6) }
         return true
+    }
+
+    /// Counts a packet-too-big message that was sent.
+    func countTooBig(isIPv6: Bool) {
+        counters.add(1, to: isIPv6 ? .tooBigSentIPv6 : .tooBigSentIPv4)
     }
 
     private enum Answer {

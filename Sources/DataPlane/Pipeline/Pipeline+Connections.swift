@@ -66,7 +66,10 @@ extension Pipeline {
             let port = takePort(packet.flow, service, backend, isUDP: isUDP, snapshot)
                 ?? reclaimPort(packet.flow, service, backend, isUDP: isUDP, snapshot, tick)
         else {
-            counters.add(1, to: .snatExhausted)
+            if service.snatAddressCount > 0 {
+                counters.addFailure(
+                    ofSNATAddress: snapshot.snat.choices[Int(service.firstSNATAddress)])
+            }
             throw .snatExhausted
         }
         let entry = ConnectionEntry(

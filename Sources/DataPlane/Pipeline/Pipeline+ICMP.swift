@@ -135,6 +135,7 @@ extension Pipeline {
                 &batch, index,
                 to: nextHop(of: snapshot.backend(connections[entry].backend), snapshot), snapshot,
                 tick)
+            countForwardedError(isIPv6: batch[index].layout.isIPv6)
             return
         }
         guard entry != nil || service.mode == .dsr else { throw .noConnection }
@@ -150,6 +151,11 @@ extension Pipeline {
             // No error about an error (RFC 1122 §3.2.2).
             throw error == .tooBig ? .malformed : error
         }
+        countForwardedError(isIPv6: batch[index].layout.isIPv6)
+    }
+
+    private func countForwardedError(isIPv6: Bool) {
+        counters.add(1, to: isIPv6 ? .errorsForwardedIPv6 : .errorsForwardedIPv4)
     }
 
     /// An error about a translated packet on its way to a backend: to the client.
@@ -177,6 +183,7 @@ extension Pipeline {
         try translateError(
             &batch, index, packet, quote, as: key, from: key.destination, to: key.source, snapshot)
         try deliver(&batch, index, to: snapshot.nextHops.hop(towards: key.source), snapshot, tick)
+        countForwardedError(isIPv6: batch[index].layout.isIPv6)
     }
 
     /// Rewrites an error, what it quotes, and all checksums (RFC 5508 §4.2).
@@ -231,6 +238,7 @@ extension Pipeline {
                 identification: identification, on: snapshot.link)
         else { throw .malformed }
         counters.add(1, to: .tunnelErrors)
+        countTooBig(isIPv6: tunnel.innerIsIPv6)
         try send(error, &batch, index, from: packet, to: tunnel.inner.source, snapshot, tick)
     }
 

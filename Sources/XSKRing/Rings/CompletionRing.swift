@@ -9,6 +9,12 @@ internal import CXDP
 struct CompletionRing: ~Copyable {
     let storage = ConsumerStorage()
 
+    /// Chunks of sent frames that are in the ring.
+    var count: Int {
+        let ring = unsafe storage.ring
+        return Int(unsafe xdplb_load_index(ring.pointee.producer) &- ring.pointee.cached_cons)
+    }
+
     /// Moves the chunks of sent frames to `pool`.
     ///
     /// - Parameters:

@@ -31,6 +31,9 @@ struct XSKRings: ~Copyable {
         ChunkCounts(fill: inFill, received: inHand, transmitting: inTransmit, free: pool.count)
     }
 
+    /// ``XSKQueue/completedCount``.
+    var completedCount: Int { completion.count }
+
     /// ``XSKQueue/receive(into:)``.
     mutating func receive(into target: UnsafeMutableBufferPointer<xdp_desc>) -> Int {
         let count = unsafe rx.receive(into: target)

@@ -177,6 +177,9 @@ public struct XSKQueue: ~Copyable, @unchecked Sendable {
     /// Who has the chunks.
     public var chunks: ChunkCounts { rings.chunks }
 
+    /// Of the chunks on the transmit side, those that the kernel has given back.
+    public var completedCount: Int { rings.completedCount }
+
     /// What the kernel counts for the socket behind a descriptor; zeros when it does not answer.
     public static func statistics(of descriptor: Int32) -> XSKStatistics {
         var kernel = xdp_statistics()

@@ -77,7 +77,7 @@ struct Daemon {
             ReloadSignal(reconciler: reconciler),
             AdminService(
                 configuration: configuration, control: reconciler, dataPlane: parts.link,
-                version: Version.text, log: log),
+                build: BuildFacts(version: Version.text, commit: Version.commit), log: log),
         ]
     }
 

@@ -90,7 +90,8 @@ final class DataPlaneLink: DataPlaneHandle {
         counters.txRingEmpty = kernel.txRingEmpty
         counters.chunks = [
             "fill": Int(page[.chunksFill]), "rx": Int(page[.chunksReceived]),
-            "tx": Int(page[.chunksTransmitting]), "free": Int(page[.chunksFree]),
+            "tx": Int(page[.chunksTransmitting]), "completion": Int(page[.chunksCompleted]),
+            "free": Int(page[.chunksFree]),
         ]
         return counters
     }

@@ -70,6 +70,8 @@ import Testing
         let outcome = harness.send(over.frame)
         #expect(outcome.verdict == .transmit)
         #expect(harness.counters[.tooBig] == 1 && harness.counters[.refusals] == 1)
+        #expect(harness.counters[isIPv6 ? .tooBigSentIPv6 : .tooBigSentIPv4] == 1)
+        #expect(harness.counters[isIPv6 ? .tooBigSentIPv4 : .tooBigSentIPv6] == 0)
         let error = Array(outcome.frame[14...])
         let header = isIPv6 ? 40 : 20
         #expect(error.count == (isIPv6 ? 1280 : 576))

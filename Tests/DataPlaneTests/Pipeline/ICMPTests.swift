@@ -145,6 +145,17 @@ import Testing
             #expect(after.frame[destination] == own.frame[destination])
             #expect(Array(after.frame[(isOuterIPv4 ? 34 : 54)...]) == error.packet)
         }
+        #expect(Self.forwardedErrors(harness, index) == (60, 0))
+    }
+
+    /// Errors counted as delivered, of the family and of the other one.
+    private static func forwardedErrors(
+        _ harness: PipelineHarness, _ index: Int
+    ) -> (UInt64, UInt64) {
+        let counts = [
+            harness.counters[.errorsForwardedIPv4], harness.counters[.errorsForwardedIPv6],
+        ]
+        return (counts[index], counts[1 - index])
     }
 
     @Test(arguments: 0..<2)
@@ -201,6 +212,7 @@ import Testing
         #expect(Array(inner[header..<header + 4]) == [0, 80, UInt8(port >> 8), UInt8(port & 255)])
         // An error ends nothing.
         #expect(harness.connectionCount == 1)
+        #expect(Self.forwardedErrors(harness, index) == (2, 0))
     }
 
     @Test func `errors that say nothing of ours are dropped`() {
@@ -281,6 +293,7 @@ import Testing
         #expect(Array(sent[20..<22]) == [3, 4] && Array(sent[26..<28]) == [0x05, 0x64])
         #expect(SlowChecksum.of(Array(sent[20...])) == 0)
         #expect(Array(sent[28...]) == Array(packet.packet.prefix(180)))
+        #expect(harness.counters[.tooBigSentIPv4] == 1 && harness.counters[.tooBigSentIPv6] == 0)
         // Too short to tell the client by: the kernel's.
         error.payload = Array(tunnelled.prefix(28))
         #expect(harness.steer(error.frame) == .pass)

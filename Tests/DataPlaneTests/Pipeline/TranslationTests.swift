@@ -160,6 +160,7 @@ import Testing
             })
         #expect(outcomes.filter { $0.verdict == .transmit }.count == 4)
         #expect(outcomes.filter { $0.verdict == .drop(.snatExhausted) }.count == 2)
+        #expect(harness.counters[failuresOfSNATAddress: 0] == 2)
         // UDP has ports of its own, and the admitted flows go on.
         #expect(harness.send(Self.udp.frame).verdict == .transmit)
         #expect(harness.send(Self.tcp.with { $0.sourcePort = 3000 }.frame).verdict == .transmit)
