@@ -125,6 +125,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "xdplbTests",
+            dependencies: ["xdplb", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "KernelTests",
             dependencies: [
                 "XSKRing", "Netlink", "Workers", "ControlPlane", "DataPlane", "CXDP", "CPlatform",

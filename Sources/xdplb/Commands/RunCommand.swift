@@ -56,12 +56,24 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let supervisor = Supervisor()
+        do {
+            try await serve(supervisor)
+        } catch {
+            // What 'systemctl status' shows of a start that failed.
+            supervisor.status("\(error)")
+            throw error
+        }
+    }
+
+    private func serve(_ supervisor: Supervisor) async throws {
         var configuration = try readConfiguration()
         if let path = adminSocket ?? ProcessInfo.processInfo.environment["XDPLB_ADMIN_SOCKET"] {
             configuration.admin.socket = path
         }
         if let httpListen { configuration.httpListen = try Self.address(httpListen) }
-        let log = Logging.make(configuration.logLevel)
+        let log = Logging(configuration.logFormat, configuration.logLevel)
+        defer { log.finish() }
         let key: HashKey
         do {
             key = try HashKeyFile.load(
@@ -70,7 +82,8 @@ struct RunCommand: AsyncParsableCommand {
             throw CommandFailure(.refused, "\(error)")
         }
         try await Daemon(
-            configuration: configuration, hasFile: config != nil, hashKey: key, log: log
+            configuration: configuration, hasFile: config != nil, hashKey: key,
+            supervisor: supervisor, log: log.logger
         ).run()
     }
 

@@ -16,6 +16,8 @@ struct Daemon {
     /// Whether the configuration came from a file.
     let hasFile: Bool
     let hashKey: HashKey
+    /// What is told how it goes.
+    let supervisor: Supervisor
     let log: Logger
 
     /// Runs until SIGTERM or SIGINT.
@@ -74,7 +76,8 @@ struct Daemon {
             RetirementService(reconciler: reconciler),
             AdminService(
                 configuration: configuration, control: reconciler, dataPlane: parts.link,
-                version: Version.text, log: log),
+                version: Version.text, log: log, onServing: { supervisor.ready() }),
+            SupervisorService(supervisor, control: reconciler, dataPlane: parts.link),
         ]
     }
 
