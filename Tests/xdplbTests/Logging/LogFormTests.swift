@@ -17,7 +17,10 @@ import Testing
 
     private static let health = record(
         "backend_health",
-        ["service": "dns", "backend": "dns-4", "reason": "timeout 3/3", "generation": .stringConvertible(7)])
+        [
+            "service": "dns", "backend": "dns-4", "reason": "timeout 3/3",
+            "generation": .stringConvertible(7),
+        ])
 
     @Test func `logfmt has the time, the level, the kind, and the fields by name`() {
         #expect(
@@ -42,7 +45,8 @@ import Testing
             Self.record(
                 "generation_applied",
                 [
-                    "generation": .stringConvertible(7), "by": "80", "took_ms": .stringConvertible(0.5),
+                    "generation": .stringConvertible(7), "by": "80",
+                    "took_ms": .stringConvertible(0.5),
                     "file": "/etc/\"x\"\n", "lost": .stringConvertible(Double.nan),
                     "dry": .stringConvertible(true), "workers": ["0", .stringConvertible(1)],
                     "more": ["b": "2", "a": "1"],
@@ -75,9 +79,11 @@ import Testing
 
     @Test func `a value of several lines has its length in front`() {
         let bytes = JournalEntry.bytes(Self.record(nil, ["message": "a\nPRIORITY=0\n"], .error))
-        let first = Array("MESSAGE\n".utf8) + [13, 0, 0, 0, 0, 0, 0, 0] + Array("a\nPRIORITY=0\n\n".utf8)
+        let first =
+            Array("MESSAGE\n".utf8) + [13, 0, 0, 0, 0, 0, 0, 0] + Array("a\nPRIORITY=0\n\n".utf8)
         #expect(Array(bytes.prefix(first.count)) == first)
-        #expect(String(decoding: bytes.dropFirst(first.count), as: UTF8.self).hasPrefix("PRIORITY=3\n"))
+        #expect(
+            String(decoding: bytes.dropFirst(first.count), as: UTF8.self).hasPrefix("PRIORITY=3\n"))
     }
 
     @Test func `an entry is bounded, and not cut within a character`() throws {
@@ -93,6 +99,7 @@ import Testing
     @Test func `kinds have different identities, of 128 bits`() {
         let all = EventMessageID.all.values
         #expect(Set(all).count == all.count)
-        #expect(all.allSatisfy { $0.count == 32 && $0.allSatisfy { $0.isHexDigit && !$0.isUppercase } })
+        #expect(
+            all.allSatisfy { $0.count == 32 && $0.allSatisfy { $0.isHexDigit && !$0.isUppercase } })
     }
 }
