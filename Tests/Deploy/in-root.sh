@@ -5,37 +5,15 @@
 # shellcheck disable=SC2317 # functions are called through check
 set -euo pipefail
 cd /source
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
-work=$(mktemp -d)
-
-failed=0
-# check SENTENCE COMMAND…
-check() {
-    local sentence=$1
-    shift
-    if "$@" >"$work/check" 2>&1; then
-        echo "ok      $sentence"
-    else
-        echo "FAILED  $sentence"
-        sed 's/^/        /' "$work/check"
-        failed=1
-    fi
-}
-
-# says STATUS TEXT COMMAND…: exits so and prints that.
-says() {
-    local status=$1 text=$2 got=0
-    shift 2
-    "$@" >"$work/says" 2>&1 || got=$?
-    cat "$work/says"
-    [[ $got == "$status" ]] && grep -qF -- "$text" "$work/says"
-}
+# shellcheck source=Tests/Deploy/checks.sh
+source ./checks.sh
 
 # Every file with mode, owner and content; backups of the user database are its own business.
 picture() {
-    find / -xdev \( -path /source -o -path /tmp -o -path /run \) -prune -o \
-        ! -name '*-' ! -name .pwd.lock ! -path /etc -type f -printf '%p %m %u:%g ' -exec md5sum {} \; -o \
-        -type d ! -path / ! -path /etc -printf '%p %m %u:%g\n' | sort
+    local kept=(-xdev \( -path /source -o -path /tmp -o -path /run \) -prune -o
+        ! -name '*-' ! -name .pwd.lock ! -path / ! -path /etc)
+    find / "${kept[@]}" -printf '%p %m %u:%g\n' | sort
+    find / "${kept[@]}" -type f -print0 | sort -z | xargs -0 md5sum
 }
 
 same_as() { diff "$1" <(picture); }
@@ -129,7 +107,7 @@ check "nothing is left to put back" says 0 "nothing to put back" "${tuner[@]}" -
 sed -i 's/^boot .*/boot another/' /var/lib/xdplb/tune-lb0.undo
 check "after a restart of the host there is nothing to put back" says 0 "the host was restarted" "${tuner[@]}" --undo
 check "an unknown interface is refused" says 3 "there is no interface lb7" /usr/lib/xdplb/tune lb7
-check "a wrong option is a usage error" says 2 "usage:" tune --chanels 1
+check "a wrong option is a usage error" says 2 "usage:" "${tuner[@]}" --chanels 1
 
 echo "--- uninstall"
 check "it uninstalls" says 0 "removed /usr/bin/xdplb" deploy/uninstall
