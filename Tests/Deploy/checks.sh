@@ -28,6 +28,15 @@ says() {
     [[ $got == "$status" ]] && grep -qF -- "$text" "$work/says"
 }
 
+# is_silent COMMAND…: succeeds and prints nothing.
+is_silent() {
+    local answer
+    answer=$("$@" 2>&1) && [[ -z $answer ]] || {
+        echo "$answer"
+        return 1
+    }
+}
+
 # soon COMMAND…: holds within twenty seconds.
 soon() {
     local end=$((SECONDS + 20))

@@ -65,7 +65,7 @@ ip link set lb0 up
 check "the daemon's user finds it good, with the host in view" says 0 ": good" \
     setpriv --reuid=xdplb --regid=xdplb --clear-groups xdplb check --strict /etc/xdplb/xdplb.yaml
 check "the whole example is good" says 0 ": good" xdplb check --offline /usr/share/doc/xdplb/xdplb.yaml
-check "systemd finds the unit good" test -z "$(systemd-analyze verify xdplb.service 2>&1 | tee /dev/stderr)"
+check "systemd finds the unit good" is_silent systemd-analyze verify xdplb.service
 check "  and exposed by 3.0 at most" systemd-analyze security --offline=true --threshold=30 --no-pager xdplb.service
 sed -i 's/name: lb0/name: lb9/' /etc/xdplb/xdplb.yaml
 echo "// older" >>/usr/bin/xdplb

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Foundation
 import Synchronization
 
 /// Writes events one after the other, and few of those that repeat.
@@ -21,7 +22,7 @@ final class LogWriter: Sendable {
     func write(_ record: LogRecord) {
         let wait = state.withLock { state -> ContinuousClock.Instant? in
             let now = ContinuousClock.now
-            state.limiter.end(at: now).forEach(output.write)
+            sumUp(state.limiter.end(at: now))
             if state.limiter.admits(record, at: now) { output.write(record) }
             guard !state.isWaiting, let end = state.limiter.nextEnd else { return nil }
             state.isWaiting = true
@@ -32,7 +33,15 @@ final class LogWriter: Sendable {
 
     /// Says what was held back so far.
     func finish() {
-        state.withLock { $0.limiter.end(at: nil).forEach(output.write) }
+        state.withLock { sumUp($0.limiter.end(at: nil)) }
+    }
+
+    /// What ended was the latest of many; that it did is news of now.
+    private func sumUp(_ records: [LogRecord]) {
+        for var record in records {
+            record.time = Date()
+            output.write(record)
+        }
     }
 
     /// Without it, what is held back would wait for an event that may never come.
@@ -40,7 +49,7 @@ final class LogWriter: Sendable {
         Task {
             try? await Task.sleep(until: time, clock: .continuous)
             let next = state.withLock { state -> ContinuousClock.Instant? in
-                state.limiter.end(at: .now).forEach(output.write)
+                sumUp(state.limiter.end(at: .now))
                 state.isWaiting = state.limiter.nextEnd != nil
                 return state.limiter.nextEnd
             }
