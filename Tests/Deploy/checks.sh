@@ -30,11 +30,9 @@ says() {
 
 # is_silent COMMAND…: succeeds and prints nothing.
 is_silent() {
-    local answer
-    answer=$("$@" 2>&1) && [[ -z $answer ]] || {
-        echo "$answer"
-        return 1
-    }
+    "$@" >"$work/silent" 2>&1 || echo "exit $?" >>"$work/silent"
+    cat "$work/silent"
+    [[ ! -s $work/silent ]]
 }
 
 # soon COMMAND…: holds within twenty seconds.

@@ -22,11 +22,12 @@ struct WatchdogFeeder {
     /// How often ``isDue(_:at:)`` is to be asked: often enough to feed on time.
     var glance: Duration { min(period / 5, .seconds(1)) }
 
-    /// Whether it is to be fed now.
+    /// Decides anew.
     ///
     /// - Parameters:
     ///   - rounds: Rounds that each worker has done so far.
     ///   - now: The present.
+    /// - Returns: Whether it is to be fed now.
     mutating func isDue(_ rounds: [UInt64], at now: ContinuousClock.Instant) -> Bool {
         workers.note(rounds, at: now)
         guard now - fed >= period, workers.areAlive(since: fed) else { return false }

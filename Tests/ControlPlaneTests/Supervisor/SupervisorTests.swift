@@ -12,7 +12,7 @@ import Testing
         /// As `NOTIFY_SOCKET` has it.
         let name: String
 
-        /// - Parameter isAbstract: Whether it has a name instead of a path.
+        // By a name instead of a path when it is abstract.
         init(isAbstract: Bool) throws {
             let unique = "xdplb-test-\(UUID().uuidString)"
             name = isAbstract ? "@\(unique)" : "/tmp/\(unique)"
