@@ -88,6 +88,16 @@ let package = Package(
             ],
             exclude: ["BPF"],
             swiftSettings: strict,
+            // A release has Swift in it: where it is installed there need not be a toolchain. The
+            // libraries are those that Foundation's modules name when they are built in; lld, as
+            // it finds them whatever the order.
+            linkerSettings: [
+                .unsafeFlags(
+                    [
+                        "-static-stdlib", "-use-ld=lld", "-lCoreFoundation", "-l_FoundationCShims",
+                        "-l_FoundationCollections", "-l_FoundationICU", "-lstdc++",
+                    ], .when(configuration: .release))
+            ],
             plugins: ["EmbedBPF", "EmbedCommit"]
         ),
 
@@ -132,6 +142,11 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: ["Fixtures"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "xdplbTests",
+            dependencies: ["xdplb", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict
         ),
         .testTarget(

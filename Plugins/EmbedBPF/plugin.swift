@@ -28,6 +28,9 @@ struct EmbedBPF: BuildToolPlugin {
                 arguments: [
                     clang.path(), source.path(), output.path(), name, target.name,
                     "-O2", "-g", "-mcpu=v3", "-Wall", "-Wextra", "-Werror",
+                    // A number in a place of the stack where a pointer was is taken for a forged
+                    // pointer when the program is loaded without CAP_PERFMON.
+                    "-mllvm", "-no-stack-slot-sharing",
                     "-I\(shared.path())", "-I\(folder.path())",
                     // Debian keeps <asm/types.h> in the multiarch folder, which the bpf target
                     // does not search.

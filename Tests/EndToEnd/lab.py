@@ -61,6 +61,8 @@ class Lab:
         self.queues = queues
         self.processes = []
         self.daemon = None
+        # What the daemon is started through: a command that becomes the one given to it.
+        self.wrapper = []
 
     def __enter__(self):
         # Also when the tests are interrupted.
@@ -153,7 +155,7 @@ class Lab:
     def launch(self, *arguments):
         """Runs the daemon and returns when it answers."""
         with open(self.dir / "xdplb.log", "a") as log:
-            self.daemon = self.spawn("lb", XDPLB, "run", "--admin-socket", self.socket, "--state-directory",
+            self.daemon = self.spawn("lb", *self.wrapper, XDPLB, "run", "--admin-socket", self.socket, "--state-directory",
                                      str(self.dir / "state"), "--http-listen", "127.0.0.1:9660", *arguments, stderr=log)
         wait_until(lambda: self.daemon.poll() is not None or self.is_answering(), "the daemon answers")
         assert self.daemon.poll() is None, (self.dir / "xdplb.log").read_text()

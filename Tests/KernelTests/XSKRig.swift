@@ -16,11 +16,11 @@ struct XSKRig: ~Copyable {
     /// Attaches, binds and steers; to be called in the balancer's namespace.
     init(
         options: XSKOptions = XSKRig.smallOptions, rules: SteeringRules = XSKSteeringTests.rules,
-        mode: AttachMode = .native
+        mode: AttachMode = .native, accesses: [FrameAccess] = FrameAccess.allCases
     ) throws(XSKError) {
         let facts = try InterfaceFacts(name: VethPair.nearName)
         var program = try SteeringProgram(
-            interface: facts.name, index: facts.index, modes: [mode])
+            interface: facts.name, index: facts.index, modes: [mode], accesses: accesses)
         try program.change(to: rules)
         var options = options
         options.attachMode = program.mode

@@ -9,7 +9,7 @@ final class AdminRuntime: Sendable {
     let rates = RateSampler()
     let census = CensusTaker()
     private let stopping = Atomic<Bool>(false)
-    private let rounds = Mutex<[(count: UInt64, changed: ContinuousClock.Instant)]>([])
+    private let workers = Mutex(WorkerWatch())
 
     /// Whether the daemon is on its way out.
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
@@ -19,14 +19,7 @@ final class AdminRuntime: Sendable {
 
     /// Notes how many rounds each worker has done.
     func watch(_ pages: [CounterPage], at now: ContinuousClock.Instant = .now) {
-        rounds.withLock { rounds in
-            if rounds.count != pages.count {
-                rounds = pages.map { ($0[.rounds], now) }
-            }
-            for (index, page) in pages.enumerated() where rounds[index].count != page[.rounds] {
-                rounds[index] = (page[.rounds], now)
-            }
-        }
+        workers.withLock { $0.note(pages.map { $0[.rounds] }, at: now) }
     }
 
     /// Whether every worker has done a round within the last second.
@@ -34,8 +27,6 @@ final class AdminRuntime: Sendable {
         _ pages: [CounterPage], at now: ContinuousClock.Instant = .now
     ) -> Bool {
         watch(pages, at: now)
-        return rounds.withLock { rounds in
-            rounds.allSatisfy { now - $0.changed < .seconds(1) }
-        }
+        return workers.withLock { $0.areAlive(since: now - .seconds(1)) }
     }
 }

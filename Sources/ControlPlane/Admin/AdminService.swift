@@ -4,6 +4,7 @@ internal import Hummingbird
 internal import HummingbirdCore
 public import Logging
 public import ServiceLifecycle
+internal import Synchronization
 
 /// Why the API cannot be served.
 public struct AdminServerError: Error, CustomStringConvertible {
@@ -23,17 +24,22 @@ public struct AdminService: Service {
     private let dataPlane: any DataPlaneHandle
     private let build: BuildFacts
     private let log: Logger
+    private let onServing: @Sendable () -> Void
 
     /// A service of a running data path.
+    ///
+    /// `onServing` is called once, when all listeners serve.
     public init(
         configuration: Configuration, control: any ControlPlaneService,
-        dataPlane: any DataPlaneHandle, build: BuildFacts, log: Logger
+        dataPlane: any DataPlaneHandle, build: BuildFacts, log: Logger,
+        onServing: @escaping @Sendable () -> Void = {}
     ) {
         self.configuration = configuration
         self.control = control
         self.dataPlane = dataPlane
         self.build = build
         self.log = log
+        self.onServing = onServing
     }
 
     /// Serves until the daemon stops.
@@ -47,11 +53,13 @@ public struct AdminService: Service {
         let path = configuration.admin.socket
         try AdminSocketPath.prepare(path)
         defer { _ = unlink(path) }
+        let starting = Starting(
+            listeners: configuration.httpListen == nil ? 1 : 2, whenAllServe: onServing)
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await serveSocket(handlers, path) }
+                group.addTask { try await serveSocket(handlers, path, starting) }
                 if let listen = configuration.httpListen {
-                    group.addTask { try await serveTCP(handlers, listen) }
+                    group.addTask { try await serveTCP(handlers, listen, starting) }
                 }
                 group.addTask { try await sample(state) }
                 try await group.waitForAll()
@@ -72,14 +80,35 @@ public struct AdminService: Service {
                     maxHeaderFieldCount: 100)))
     }
 
-    private func serveSocket(_ handlers: AdminHandlers, _ path: String) async throws {
+    /// Counts the listeners that do not serve yet.
+    private final class Starting: Sendable {
+        private let missing: Atomic<Int>
+        private let whenAllServe: @Sendable () -> Void
+
+        init(listeners: Int, whenAllServe: @escaping @Sendable () -> Void) {
+            missing = Atomic(listeners)
+            self.whenAllServe = whenAllServe
+        }
+
+        func oneServes() {
+            let left = missing.subtract(1, ordering: .acquiringAndReleasing).newValue
+            if left == 0 { whenAllServe() }
+        }
+    }
+
+    private func serveSocket(
+        _ handlers: AdminHandlers, _ path: String, _ starting: Starting
+    ) async throws {
         let admin = configuration.admin
         let server = Application(
             router: handlers.router(.socketOnly), server: Self.http(),
             configuration: .init(
                 address: .unixDomainSocket(path: path), serverName: "xdplb",
                 availableConnectionsDelegate: MaximumAvailableConnections(Self.maximumClients)),
-            onServerRunning: { _ in AdminSocketPath.open(path, for: admin) }, logger: quiet)
+            onServerRunning: { _ in
+                AdminSocketPath.open(path, for: admin)
+                starting.oneServes()
+            }, logger: quiet)
         do {
             try await server.run()
         } catch {
@@ -89,14 +118,14 @@ public struct AdminService: Service {
     }
 
     private func serveTCP(
-        _ handlers: AdminHandlers, _ listen: SocketAddressConfiguration
+        _ handlers: AdminHandlers, _ listen: SocketAddressConfiguration, _ starting: Starting
     ) async throws {
         let server = Application(
             router: handlers.router(.everywhere), server: Self.http(),
             configuration: .init(
                 address: .hostname(listen.host, port: listen.port), serverName: "xdplb",
                 availableConnectionsDelegate: MaximumAvailableConnections(Self.maximumClients)),
-            logger: quiet)
+            onServerRunning: { _ in starting.oneServes() }, logger: quiet)
         do {
             try await server.run()
         } catch {

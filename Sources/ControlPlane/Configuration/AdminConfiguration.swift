@@ -37,3 +37,13 @@ public enum LogLevel: String, Sendable, CaseIterable {
     /// What failed.
     case error
 }
+
+/// How the log is written, and where to.
+public enum LogFormat: String, Sendable, CaseIterable {
+    /// `key=value` on standard error.
+    case logfmt
+    /// A JSON object a line on standard error.
+    case json
+    /// Entries with fields, to systemd's journal.
+    case journal
+}

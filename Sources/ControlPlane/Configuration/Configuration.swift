@@ -34,6 +34,8 @@ public struct Configuration: Equatable, Sendable {
     public var httpListen: SocketAddressConfiguration? = .init(host: "127.0.0.1", port: 9660)
     /// Lowest level that is logged.
     public var logLevel = LogLevel.info
+    /// How it is logged.
+    public var logFormat = LogFormat.logfmt
     /// Mode of services that a command creates without naming one.
     public var defaultMode = ForwardingMode.dsr
     /// Policy of services that a command creates.

@@ -219,7 +219,7 @@ struct DocumentReader {
             }
         }
         if let log = section(root, "log", keys: ["format", "level"]) {
-            log.only("format", "logfmt")
+            configuration.logFormat = log.choice("format", LogFormat.self) ?? .logfmt
             configuration.logLevel = log.choice("level", LogLevel.self) ?? .info
         }
     }

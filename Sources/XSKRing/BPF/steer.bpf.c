@@ -153,15 +153,24 @@ static __always_inline int is_transport(__u8 protocol)
 	return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP;
 }
 
+/* Reads what follows the IP header; 0 unless all of it is in the frame. */
+static __always_inline int read_transport(const struct frame *frame, const struct packet *packet,
+					  union transport *header)
+{
+	if (packet->is_ipv6)
+		return READ_AT(frame, packet->transport, USUAL_IPV6_TRANSPORT, header);
+	return READ_AT(frame, packet->transport, USUAL_IPV4_TRANSPORT, header);
+}
+
 /* Completes both ends with the ports and protocol. */
 static __always_inline int read_ports(const struct frame *frame, struct packet *packet)
 {
-	const __be16 *header = bytes_at(frame, packet->transport, TRANSPORT_BYTES);
+	union transport header;
 
-	if (!header)
+	if (!read_transport(frame, packet, &header))
 		return 0;
-	packet->from.port = header[0];
-	packet->to.port = header[1];
+	packet->from.port = header.ports[0];
+	packet->to.port = header.ports[1];
 	packet->from.protocol = packet->protocol;
 	packet->to.protocol = packet->protocol;
 	return 1;
@@ -180,15 +189,23 @@ static __always_inline int is_translated(const struct frame *frame, struct packe
 static __always_inline int is_reportable(const struct frame *frame, __u32 offset, __u8 protocol)
 {
 	if (protocol == IPPROTO_IPV6) {
-		const struct ipv6hdr *ip = bytes_at(frame, offset, sizeof(*ip) + TRANSPORT_BYTES);
+		struct {
+			struct ipv6hdr ip;
+			union transport transport;
+		} quoted;
 
-		return ip && ip->version == 6 && ip->nexthdr != IPPROTO_ICMPV6;
+		return READ_AT(frame, offset, NOWHERE, &quoted) && quoted.ip.version == 6 &&
+		       quoted.ip.nexthdr != IPPROTO_ICMPV6;
 	}
 	if (protocol == IPPROTO_IPIP) {
-		const struct iphdr *ip = bytes_at(frame, offset, sizeof(*ip) + TRANSPORT_BYTES);
+		struct {
+			struct iphdr ip;
+			union transport transport;
+		} quoted;
 
-		return ip && ip->version == 4 && ip->protocol != IPPROTO_ICMP &&
-		       !(ip->frag_off & bpf_htons(IPV4_OFFSET_MASK));
+		return READ_AT(frame, offset, NOWHERE, &quoted) && quoted.ip.version == 4 &&
+		       quoted.ip.protocol != IPPROTO_ICMP &&
+		       !(quoted.ip.frag_off & bpf_htons(IPV4_OFFSET_MASK));
 	}
 	return 0;
 }
@@ -228,7 +245,7 @@ static __always_inline int is_our_icmp(const struct frame *frame, const struct p
 				       const __u8 *icmp, int is_vip,
 				       const struct steer_config *settings)
 {
-	__u32 quote = packet->transport + TRANSPORT_BYTES;
+	__u32 quote = packet->transport + sizeof(union transport);
 	__u8 type = icmp[0];
 	__u8 code = icmp[1];
 	struct packet quoted;
@@ -248,16 +265,17 @@ static __always_inline int is_ours(const struct frame *frame, struct packet *pac
 				   const struct steer_config *settings)
 {
 	const __u32 *vip = find_vip(packet->to.address);
-	const __u8 *header;
+	union transport header;
 
 	if (packet->is_fragment)
 		return vip || is_reply_fragment(packet);
 	if (packet->is_opaque)
 		return vip != NULL;
-	header = bytes_at(frame, packet->transport, TRANSPORT_BYTES);
-	if (packet->protocol == (packet->is_ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
-		return header ? is_our_icmp(frame, packet, header, vip != NULL, settings)
-			      : vip != NULL;
+	if (packet->protocol == (packet->is_ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+		if (!read_transport(frame, packet, &header))
+			return vip != NULL;
+		return is_our_icmp(frame, packet, header.icmp, vip != NULL, settings);
+	}
 	if (!is_transport(packet->protocol))
 		return 0;
 	if (!read_ports(frame, packet))
@@ -269,27 +287,30 @@ static __always_inline int is_ours(const struct frame *frame, struct packet *pac
 static __always_inline __be16 read_link(const struct frame *frame,
 					const struct steer_config *settings, __u32 *offset)
 {
-	const struct ethhdr *ethernet = bytes_at(frame, 0, sizeof(*ethernet));
-	const __be16 *tag;
+	struct ethhdr ethernet;
+	struct vlan_tag tag;
 
-	if (!ethernet || __builtin_memcmp(ethernet->h_dest, settings->mac, ETH_ALEN))
+	if (!READ_AT(frame, 0, 0, &ethernet) ||
+	    __builtin_memcmp(ethernet.h_dest, settings->mac, ETH_ALEN))
 		return 0;
-	*offset = sizeof(*ethernet);
+	*offset = sizeof(ethernet);
 	if (!settings->vlan)
-		return ethernet->h_proto;
-	tag = bytes_at(frame, sizeof(*ethernet), VLAN_BYTES);
-	if (!tag || ethernet->h_proto != bpf_htons(ETH_P_8021Q) ||
-	    (bpf_ntohs(tag[0]) & VLAN_ID_MASK) != settings->vlan)
+		return ethernet.h_proto;
+	if (!READ_AT(frame, sizeof(ethernet), sizeof(ethernet), &tag) ||
+	    ethernet.h_proto != bpf_htons(ETH_P_8021Q) ||
+	    (bpf_ntohs(tag.id) & VLAN_ID_MASK) != settings->vlan)
 		return 0;
-	*offset += VLAN_BYTES;
-	return tag[1];
+	*offset += sizeof(tag);
+	return tag.type;
 }
 
-SEC("xdp")
-int xdplb_steer(struct xdp_md *context)
+static __always_inline int steer(struct xdp_md *context, int is_copied)
 {
 	struct frame frame = {
-		.start = (void *)(long)context->data, .end = (void *)(long)context->data_end,
+		.context = context,
+		.start = (void *)(long)context->data,
+		.end = (void *)(long)context->data_end,
+		.is_copied = is_copied,
 	};
 	__u32 queue = context->rx_queue_index;
 	__u32 first = 0;
@@ -314,6 +335,20 @@ int xdplb_steer(struct xdp_md *context)
 		return count(STEER_NO_SOCKET, XDP_PASS);
 	count(STEER_REDIRECT, 0);
 	return bpf_redirect_map(&sockets, queue, XDP_PASS);
+}
+
+/* Loaded with CAP_PERFMON. */
+SEC("xdp")
+int xdplb_steer(struct xdp_md *context)
+{
+	return steer(context, 0);
+}
+
+/* Loaded without. */
+SEC("xdp")
+int xdplb_steer_cp(struct xdp_md *context)
+{
+	return steer(context, 1);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -11,9 +11,12 @@ public struct BPFObject: ~Copyable, @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - embedded: What to load.
+    ///   - only: The one program of it to load; `nil` for all.
     ///   - mapSizes: Entries of maps that differ from what the source says, by the map's name.
     /// - Throws: With the verifier's words when the kernel refuses the program.
-    public init(_ embedded: EmbeddedBPF, mapSizes: [String: Int] = [:]) throws(XSKError) {
+    public init(
+        _ embedded: EmbeddedBPF, only: String? = nil, mapSizes: [String: Int] = [:]
+    ) throws(XSKError) {
         BPFLog.begin()
         defer { BPFLog.end() }
         let image = embedded.image()
@@ -32,6 +35,7 @@ public struct BPFObject: ~Copyable, @unchecked Sendable {
             let map = unsafe bpf_object__find_map_by_name(object, name)
             _ = unsafe bpf_map__set_max_entries(map, UInt32(size))
         }
+        if let only { unsafe Self.leaveOut(allBut: only, of: object) }
         let loaded = unsafe bpf_object__load(object)
         guard loaded == 0 else {
             unsafe bpf_object__close(object)
@@ -43,6 +47,15 @@ public struct BPFObject: ~Copyable, @unchecked Sendable {
     }
 
     deinit { unsafe bpf_object__close(object) }
+
+    private static func leaveOut(allBut name: String, of object: OpaquePointer) {
+        var program = unsafe bpf_object__next_program(object, nil)
+        while let current = unsafe program {
+            let isMeant = unsafe String(cString: bpf_program__name(current)) == name
+            _ = unsafe bpf_program__set_autoload(current, isMeant)
+            unsafe program = bpf_object__next_program(object, current)
+        }
+    }
 
     private static func remedy(_ error: Int32) -> String {
         // The verifier refuses with EACCES, whoever asks.

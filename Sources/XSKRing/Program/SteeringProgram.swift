@@ -10,6 +10,15 @@ public enum AttachMode: String, Sendable {
     case generic
 }
 
+/// How the steering program reads frames; the raw value is the program's name.
+public enum FrameAccess: String, Sendable, CaseIterable {
+    /// In place, which the kernel lets a program do that was loaded with CAP_PERFMON.
+    case direct = "xdplb_steer"
+    /// As a copy where headers are not at their usual places, and with the kernel's own
+    /// precautions against speculation: slower by about 0.15 µs a frame.
+    case copying = "xdplb_steer_cp"
+}
+
 /// The steering program, attached to an interface for as long as this value lives.
 ///
 /// The attachment is a link that this process holds: the kernel takes the program off when the
@@ -18,6 +27,8 @@ public enum AttachMode: String, Sendable {
 public struct SteeringProgram: ~Copyable, Sendable {
     /// How it is attached.
     public let mode: AttachMode
+    /// How it reads frames.
+    public let access: FrameAccess
     private let object: BPFObject
     private let link: ProgramLink
     private let sockets: Int32
@@ -30,24 +41,46 @@ public struct SteeringProgram: ~Copyable, Sendable {
     ///   - interface: The device's name.
     ///   - index: The device's number.
     ///   - modes: The modes to try, in this order: the next one where the driver has no XDP.
+    ///   - accesses: The programs to try, in this order: the next one where the verifier says no.
     ///   - mapSizes: Entries of the maps to match by where they are to differ from what the
     ///     program says.
     /// - Throws: When the kernel refuses the program, or the interface has one already; the error
     ///   then says whose.
     public init(
-        interface: String, index: Int, modes: [AttachMode], mapSizes: [String: Int] = [:]
+        interface: String, index: Int, modes: [AttachMode],
+        accesses: [FrameAccess] = FrameAccess.allCases, mapSizes: [String: Int] = [:]
     ) throws(XSKError) {
-        let object = try BPFObject(EmbeddedBPF.steer, mapSizes: mapSizes)
+        var access = FrameAccess.direct
+        let object = try Self.load(accesses, mapSizes, &access)
         guard let sockets = object.map("sockets"), let verdicts = object.map("verdicts"),
-            let maps = MatchMaps(object), let program = object.program("xdplb_steer")
+            let maps = MatchMaps(object), let program = object.program(access.rawValue)
         else { throw XSKError("the embedded steering program lacks a map: the build is broken") }
         let attached = try Self.attach(program, interface, index, modes)
         mode = attached.mode
+        self.access = access
         link = ProgramLink(descriptor: attached.link)
         self.sockets = sockets
         self.verdicts = verdicts
         self.maps = maps
         self.object = object
+    }
+
+    /// Loads the first of the programs that the verifier accepts; `access` says which one it is.
+    private static func load(
+        _ accesses: [FrameAccess], _ mapSizes: [String: Int], _ access: inout FrameAccess
+    ) throws(XSKError) -> BPFObject {
+        for candidate in accesses.dropLast() {
+            do throws(XSKError) {
+                let object = try BPFObject(
+                    EmbeddedBPF.steer, only: candidate.rawValue, mapSizes: mapSizes)
+                access = candidate
+                return object
+            } catch {
+                guard error.errno == EACCES else { throw error }
+            }
+        }
+        access = accesses.last ?? .copying
+        return try BPFObject(EmbeddedBPF.steer, only: access.rawValue, mapSizes: mapSizes)
     }
 
     private static func attach(
@@ -152,7 +185,7 @@ public struct SteeringProgram: ~Copyable, Sendable {
     }
 
     /// The program's descriptor, for test runs on another thread.
-    var descriptor: Int32? { object.program("xdplb_steer") }
+    var descriptor: Int32? { object.program(access.rawValue) }
 
     /// What a program does with one frame.
     static func testRun(_ program: Int32, _ frame: [UInt8]) throws(XSKError) -> UInt32 {

@@ -56,10 +56,22 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        let supervisor = Supervisor()
+        do {
+            try await serve(supervisor)
+        } catch {
+            // What 'systemctl status' shows of a start that failed.
+            supervisor.status("\(error)")
+            throw error
+        }
+    }
+
+    private func serve(_ supervisor: Supervisor) async throws {
         var configuration = try readConfiguration()
         let adjust = try adjustment()
         adjust(&configuration)
-        let log = Logging.make(configuration.logLevel)
+        let log = Logging(configuration.logFormat, configuration.logLevel)
+        defer { log.finish() }
         let key: HashKey
         do {
             key = try HashKeyFile.load(
@@ -67,11 +79,12 @@ struct RunCommand: AsyncParsableCommand {
         } catch {
             throw CommandFailure(.refused, "\(error)")
         }
-        let events = EventLog(log)
+        let events = EventLog(log.logger)
         let store = StateStore(stateDirectory, events: events)
         let source = config.map { ConfigurationSource(path: $0, store: store, adjust: adjust) }
         try await Daemon(
-            configuration: configuration, source: source, hashKey: key, log: log, events: events
+            configuration: configuration, source: source, hashKey: key, supervisor: supervisor,
+            log: log.logger, events: events
         ).run()
     }
 

@@ -16,6 +16,8 @@ struct Daemon {
     /// The file it came from; `nil` when it was given by arguments.
     let source: ConfigurationSource?
     let hashKey: HashKey
+    /// What is told how it goes.
+    let supervisor: Supervisor
     let log: Logger
     let events: EventLog
 
@@ -77,7 +79,9 @@ struct Daemon {
             ReloadSignal(reconciler: reconciler),
             AdminService(
                 configuration: configuration, control: reconciler, dataPlane: parts.link,
-                build: BuildFacts(version: Version.text, commit: Version.commit), log: log),
+                build: BuildFacts(version: Version.text, commit: Version.commit), log: log,
+                onServing: { supervisor.ready() }),
+            SupervisorService(supervisor, control: reconciler, dataPlane: parts.link),
         ]
     }
 

@@ -23,9 +23,12 @@ import Workers
         var disagreements: [String] = []
     }
 
-    @Test func `the program and its mirror agree on every frame of the vectors`() async throws {
+    @Test(arguments: FrameAccess.allCases)
+    func `the program and its mirror agree on every frame of the vectors`(
+        _ access: FrameAccess
+    ) async throws {
         let vectors = try SteeringVectors.load()
-        let tally = try await Self.withProgram { program in
+        let tally = try await Self.withProgram(access) { program in
             var tally = Tally()
             for file in vectors {
                 for (name, configuration) in file.configs {
@@ -42,11 +45,12 @@ import Workers
         arguments: [
             ("without a tag", nil, true), ("in a VLAN", 100, true),
             ("that leaves echo requests to the kernel", nil, false),
-        ] as [(String, UInt16?, Bool)])
+        ] as [(String, UInt16?, Bool)], FrameAccess.allCases)
     func `the program and its mirror agree on every hostile frame to an interface`(
-        _ interface: String, _ vlan: UInt16?, _ answersEcho: Bool
+        _ interface: (name: String, vlan: UInt16?, answersEcho: Bool), _ access: FrameAccess
     ) async throws {
-        let tally = try await Self.withProgram { program in
+        let (_, vlan, answersEcho) = interface
+        let tally = try await Self.withProgram(access) { program in
             let plan = SteeringPlans.plan(vlan: vlan, answersEcho: answersEcho)
             var tally = Tally()
             let whole = HostileFrames.make(240, seed: 1, vlan: vlan, isDamaged: false)
@@ -78,11 +82,11 @@ import Workers
     }
 
     private static func withProgram(
-        _ body: (inout SteeringProgram) throws -> Tally
+        _ access: FrameAccess, _ body: (inout SteeringProgram) throws -> Tally
     ) async throws -> Tally {
         try await VethPair.with { pair in
             try await pair.near.perform {
-                var rig = try XSKRig()
+                var rig = try XSKRig(accesses: [access])
                 return try body(&rig.program)
             }
         }

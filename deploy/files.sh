@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash disable=SC2034
+# What is installed, and where; sourced by install and uninstall.
+
+binary=/usr/bin/xdplb
+configuration=/etc/xdplb/xdplb.yaml
+state=/var/lib/xdplb
+unit=/usr/lib/systemd/system/xdplb.service
+users=/usr/lib/sysusers.d/xdplb.conf
+library=/usr/lib/xdplb
+documents=/usr/share/doc/xdplb
+
+# Whether systemd runs here: in an image that is being built it does not.
+systemd_runs() { [[ -d /run/systemd/system ]]; }
+
+fail() {
+    printf '%s: error: %s\n' "${0##*/}" "$1" >&2
+    exit 3
+}
+
+needs_root() { ((EUID == 0)) || fail "needs root: run it by sudo"; }
