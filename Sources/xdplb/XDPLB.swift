@@ -18,7 +18,9 @@ struct XDPLB: AsyncParsableCommand {
             """,
         version: Version.text,
         groupedSubcommands: [
-            CommandGroup(name: "Daemon:", subcommands: [RunCommand.self, CheckCommand.self]),
+            CommandGroup(
+                name: "Daemon:",
+                subcommands: [RunCommand.self, CheckCommand.self, DoctorCommand.self]),
             CommandGroup(
                 name: "Looking:",
                 subcommands: [

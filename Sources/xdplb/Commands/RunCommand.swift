@@ -62,6 +62,7 @@ struct RunCommand: AsyncParsableCommand {
         }
         if let httpListen { configuration.httpListen = try Self.address(httpListen) }
         let log = Logging.make(configuration.logLevel)
+        try StartChecks.pass(configuration, log: log)
         let key: HashKey
         do {
             key = try HashKeyFile.load(
