@@ -150,6 +150,11 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "CommandTests",
+            dependencies: ["xdplb", "ControlPlane", "DataPlane", "Netlink", "XSKRing"],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "KernelTests",
             dependencies: [
                 "XSKRing", "Netlink", "Workers", "ControlPlane", "DataPlane", "CXDP", "CPlatform",

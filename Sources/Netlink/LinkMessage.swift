@@ -14,8 +14,12 @@ public struct LinkMessage: Equatable, Sendable {
     public var mac: [UInt8]
     /// Its MTU in bytes.
     public var mtu: Int
-    /// Number of the device that it is made of, as a VLAN's is; `nil` when it stands by itself.
+    /// Number of the device that it is made of, as a VLAN's is, or of the other end of a veth;
+    /// `nil` when it stands by itself.
     public var parent: Int?
+    /// Number that this network namespace has for the one its parent is in; `nil` when that is
+    /// this one.
+    public var parentNamespace: Int?
     /// The VLAN (802.1Q) that it is for; `nil` when it is no such device.
     public var vlan: UInt16?
 
@@ -30,6 +34,7 @@ public struct LinkMessage: Equatable, Sendable {
         static let mtu: UInt16 = 4
         static let parent: UInt16 = 5
         static let info: UInt16 = 18
+        static let parentNamespace: UInt16 = 37
     }
 
     /// Of ``Attributes/info``, and of its data for a device of the kind `vlan`.
@@ -64,6 +69,8 @@ public struct LinkMessage: Equatable, Sendable {
             case Attributes.name: name = attribute.text
             case Attributes.mtu: mtu = Int(attribute.number(as: UInt32.self) ?? 0)
             case Attributes.parent: parent = attribute.number(as: UInt32.self).map(Int.init)
+            case Attributes.parentNamespace:
+                parentNamespace = attribute.number(as: Int32.self).map(Int.init)
             case Attributes.info: vlan = Self.vlan(in: attribute.value)
             default: break
             }

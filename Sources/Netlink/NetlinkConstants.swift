@@ -20,6 +20,7 @@ enum NetlinkHeader {
     static let extendedAcknowledge: UInt16 = 0x200
 
     static let protocolRoute: Int32 = 0
+    static let protocolGeneric: Int32 = 16
     static let socketLevel: Int32 = 270
     static let addMembership: Int32 = 1
     static let extendedAcknowledgeOption: Int32 = 11
@@ -40,6 +41,7 @@ enum RouteMessageType {
     static let newNeighbour: UInt16 = 28
     static let deleteNeighbour: UInt16 = 29
     static let getNeighbour: UInt16 = 30
+    static let getNamespaceIdentifier: UInt16 = 90
 }
 
 /// <linux/rtnetlink.h>: groups of events.

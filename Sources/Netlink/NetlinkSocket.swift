@@ -32,6 +32,8 @@ public struct NetlinkSocket: ~Copyable, Sendable {
         case requests
         /// ``receiveEvents(timeoutMilliseconds:)``.
         case events
+        /// ``xdpFeatures(ofInterface:)``: generic netlink, another protocol.
+        case genericRequests
     }
 
     /// The socket.
@@ -43,7 +45,8 @@ public struct NetlinkSocket: ~Copyable, Sendable {
     public init(for purpose: Purpose) throws(NetlinkError) {
         let descriptor = socket(
             AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue),
-            NetlinkHeader.protocolRoute)
+            purpose == .genericRequests
+                ? NetlinkHeader.protocolGeneric : NetlinkHeader.protocolRoute)
         guard descriptor >= 0 else {
             throw NetlinkError(.system(errno), "cannot open a netlink socket")
         }
@@ -118,7 +121,8 @@ public struct NetlinkSocket: ~Copyable, Sendable {
         }
     }
 
-    private mutating func request(
+    /// Sends a request and collects the answer.
+    mutating func request(
         _ attempt: String, _ make: (UInt32) -> MessageWriter
     ) throws(NetlinkError) -> [Message] {
         sequence &+= 1

@@ -26,9 +26,13 @@ public struct XSKError: Error, Equatable, CustomStringConvertible {
     public init(_ attempt: String, errno: Int32, remedy: String = "") {
         self.errno = errno
         let answer = unsafe String(cString: strerror(errno)).lowercased()
-        let symbol = unsafe cplatform_error_name(errno)
-        let name = unsafe symbol.map { unsafe String(cString: $0) } ?? "errno \(errno)"
         let next = remedy.isEmpty ? "" : ". \(remedy)"
-        description = "\(attempt): \(answer) (\(name))\(next)"
+        description = "\(attempt): \(answer) (\(Self.name(of: errno)))\(next)"
+    }
+
+    /// `EBUSY` for 16, and so on.
+    public static func name(of errno: Int32) -> String {
+        let symbol = unsafe cplatform_error_name(errno)
+        return unsafe symbol.map { unsafe String(cString: $0) } ?? "errno \(errno)"
     }
 }

@@ -22,6 +22,7 @@ struct XDPLB: AsyncParsableCommand {
                 name: "Daemon:",
                 subcommands: [
                     RunCommand.self, CheckCommand.self, PlanCommand.self, ReloadCommand.self,
+                    DoctorCommand.self,
                 ]),
             CommandGroup(
                 name: "Looking:",

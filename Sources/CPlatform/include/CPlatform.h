@@ -38,6 +38,20 @@ int cplatform_channels(const char *_Nonnull interface,
 		       struct cplatform_channels *_Nonnull channels);
 int cplatform_rings(const char *_Nonnull interface, struct cplatform_rings *_Nonnull rings);
 
+/* Writes the names of the features that are on (`ethtool -k`, in the kernel's words), each with a
+ * newline after it. Needs 4 KiB. */
+int cplatform_features(const char *_Nonnull interface, char *_Nonnull names, int size);
+
+/* The same for the device with a number in the network namespace of a file, and its name, for which
+ * it needs 16 bytes. The caller stays in its own. */
+int cplatform_features_elsewhere(const char *_Nonnull namespace_path, int index,
+				 char *_Nonnull interface, char *_Nonnull names, int size);
+
+/* Parts of UDP packets that choose their queue, as RXH_* of <linux/ethtool.h>; and bytes of the key
+ * that they are hashed with. */
+int cplatform_udp_hash(const char *_Nonnull interface, int is_ipv6, uint64_t *_Nonnull parts);
+int cplatform_hash_key(const char *_Nonnull interface, uint32_t *_Nonnull byte_count);
+
 /* Writes the CPUs this process may run on, ascending; returns how many, at most `capacity`. */
 int cplatform_allowed_cpus(int *_Nonnull cpus, int capacity);
 
@@ -62,3 +76,20 @@ int cplatform_epoll(void);
 int cplatform_epoll_watch(int epoll, int fd, int is_new, int for_writing);
 void cplatform_epoll_forget(int epoll, int fd);
 int cplatform_epoll_wait(int epoll, int *_Nonnull ready, int capacity, int milliseconds);
+
+/* Sockets of probes: non-blocking but the port's, closed on exec; or -1 with errno. Addresses are
+ * in network order and have `count` bytes, four or sixteen; ports are in host order. */
+
+/* Hears TCP packets from `peer` to `port` of this host, also those that a firewall will drop. */
+int cplatform_probe_listener(const uint8_t *_Nonnull peer, int count, uint16_t port);
+
+/* Keeps a free TCP port of the address `own` from others while it is open; writes its number. */
+int cplatform_probe_port(const uint8_t *_Nonnull own, int count, uint16_t *_Nonnull port);
+
+/* Sends IP packets, whose addresses have `inner_count` bytes, inside packets to `end`, unfragmented
+ * and from `own`, or from what the kernel chooses for NULL. What ICMP says of them is its error. */
+int cplatform_probe_tunnel(int inner_count, const uint8_t *_Nonnull end, int count,
+			   const uint8_t *_Nullable own);
+
+/* Begins a TCP connection; it is writable when that has ended, well or not. */
+int cplatform_probe_connect(const uint8_t *_Nonnull address, int count, uint16_t port);

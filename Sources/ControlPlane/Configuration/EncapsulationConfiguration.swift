@@ -34,7 +34,7 @@ public struct EncapsulationConfiguration: Equatable, Sendable {
     public var mssClamp = MSSClamp.none
 
     /// The prefix that the outer source of a family is hashed over.
-    func sourcePrefix(_ family: AddressFamily) -> IPPrefix? {
+    public func sourcePrefix(_ family: AddressFamily) -> IPPrefix? {
         family == .ipv4 ? ipv4SourcePrefix : ipv6SourcePrefix
     }
 }

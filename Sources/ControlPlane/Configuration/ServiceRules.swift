@@ -44,7 +44,7 @@ extension ServiceConfiguration {
 
 extension Configuration {
     /// The backends of a service, which may be those of another one.
-    func backends(of service: ServiceConfiguration) -> [BackendConfiguration] {
+    public func backends(of service: ServiceConfiguration) -> [BackendConfiguration] {
         guard let owner = service.backendsFrom else { return service.backends }
         return services.first { $0.name == owner }?.backends ?? []
     }

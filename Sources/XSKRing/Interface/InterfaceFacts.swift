@@ -110,22 +110,32 @@ extension InterfaceFacts {
     /// Bytes of a chunk that the kernel keeps in front of a frame (XDP_PACKET_HEADROOM).
     static let headroom = 256
 
+    /// Bytes of a chunk that hold a frame, rounded down to 128 as drivers do.
+    static func room(inChunkOf size: Int) -> Int { (size - headroom) & ~127 }
+
+    /// The largest MTU whose frames fit a chunk: with Ethernet header and two VLAN tags.
+    public static func mostMTU(inChunksOf size: Int) -> Int { room(inChunkOf: size) - 22 }
+
+    /// Whether a driver gives the NIC a power of two less than a chunk of 2048 bytes has.
+    public static func cutsShortChunks(_ driver: String) -> Bool {
+        driver == "igb" || driver == "igc"
+    }
+
     /// Checks what some kernels accept although frames would be cut: MTU against chunk.
     ///
     /// - Throws: When a frame of the MTU does not fit a chunk, or chunks are of a size that some
     ///   drivers corrupt frames with.
     public func checkChunks(of chunkSize: Int) throws(XSKError) {
-        // RX room is rounded down to 128; a frame is MTU + Ethernet header + two VLAN tags.
-        let room = (chunkSize - Self.headroom) & ~127
-        guard mtu + 22 <= room else {
+        let most = Self.mostMTU(inChunksOf: chunkSize)
+        guard mtu <= most else {
             throw XSKError(
                 """
                 cannot use \(name): frames of its MTU \(mtu) do not fit chunks of \(chunkSize) \
-                bytes (\(room) of them hold a frame). Set 'chunk_size: 4096', or lower the MTU: \
-                'ip link set \(name) mtu \(room - 22)'
+                bytes (\(Self.room(inChunkOf: chunkSize)) of them hold a frame). Set \
+                'chunk_size: 4096', or lower the MTU: 'ip link set \(name) mtu \(most)'
                 """)
         }
-        guard chunkSize >= 4096 || driver != "igb" && driver != "igc" else {
+        guard chunkSize >= 4096 || !Self.cutsShortChunks(driver) else {
             throw XSKError(
                 """
                 cannot use \(name): with chunks of \(chunkSize) bytes the driver \(driver) \

@@ -3,24 +3,76 @@ internal import CXDP
 internal import Glibc
 
 /// Who has an interface's XDP hook.
-enum XDPHolder {
+public struct XDPHolder: Equatable, Sendable {
+    /// A process that holds the link by which a program is attached.
+    public struct Process: Equatable, Sendable {
+        /// Its number.
+        public let identifier: Int
+        /// Its name, at most 15 bytes.
+        public let command: String
+
+        /// A process of its parts.
+        public init(identifier: Int, command: String) {
+            self.identifier = identifier
+            self.command = command
+        }
+    }
+
+    /// Number of the program.
+    public let program: UInt32
+    /// Name of its function, at most 15 bytes; `nil` when the kernel does not tell.
+    public let name: String?
+    /// How it is attached; `nil` when the NIC itself runs it.
+    public let mode: AttachMode?
+    /// Who holds it; `nil` when it is attached without a link, or the holder cannot be seen.
+    public let process: Process?
+
+    /// A holder of its parts.
+    public init(program: UInt32, name: String?, mode: AttachMode?, process: Process?) {
+        self.program = program
+        self.name = name
+        self.mode = mode
+        self.process = process
+    }
+
+    /// Finds the holder of a device's hook.
+    ///
+    /// - Parameter index: The device's number.
+    /// - Returns: The holder; `nil` when no program is attached.
+    public static func find(interface index: Int) -> XDPHolder? {
+        var options = unsafe bpf_xdp_query_opts()
+        unsafe options.sz = MemoryLayout<bpf_xdp_query_opts>.size
+        guard unsafe bpf_xdp_query(Int32(index), 0, &options) == 0, unsafe options.prog_id != 0
+        else { return nil }
+        let identifier = unsafe options.prog_id
+        let mode: AttachMode? =
+            switch UInt32(unsafe options.attach_mode) {
+            case UInt32(XDP_ATTACHED_DRV): .native
+            case UInt32(XDP_ATTACHED_SKB): .generic
+            default: nil
+            }
+        return XDPHolder(
+            program: identifier, name: name(ofProgram: identifier), mode: mode,
+            process: link(ofProgram: identifier, toInterface: index).flatMap(process(holdingLink:)))
+    }
+
+    /// `17 'xdp_dispatcher'`.
+    public var programText: String { name.map { "\(program) '\($0)'" } ?? "\(program)" }
+
     /// A sentence on the program that is attached, and on the process that holds it, as far as the
     /// kernel and /proc tell.
     static func describe(interface: String, index: Int) -> String {
-        var identifier: UInt32 = 0
-        guard unsafe bpf_xdp_query_id(Int32(index), 0, &identifier) == 0, identifier != 0 else {
+        guard let holder = find(interface: index) else {
             return "Another program is being attached there; try again"
         }
-        let program = name(ofProgram: identifier).map { "\(identifier) '\($0)'" } ?? "\(identifier)"
-        let link = self.link(ofProgram: identifier, toInterface: index)
-        guard let link, let process = process(holdingLink: link) else {
+        guard let process = holder.process else {
             return """
-                XDP program \(program) is on \(interface) already and is never replaced; \
+                XDP program \(holder.programText) is on \(interface) already and is never replaced; \
                 'ip link set \(interface) xdp off' takes it off if it is not needed
                 """
         }
         return """
-            XDP program \(program) is on \(interface) already, held by process \
+            XDP program \(holder.programText) is on \(interface) already, held by process \
             \(process.identifier) (\(process.command)), and is never replaced; stop that process first
             """
     }
@@ -58,7 +110,7 @@ enum XDPHolder {
         return nil
     }
 
-    private static func process(holdingLink link: UInt32) -> (identifier: Int, command: String)? {
+    private static func process(holdingLink link: UInt32) -> Process? {
         for entry in directory("/proc") {
             guard let identifier = Int(entry) else { continue }
             for descriptor in directory("/proc/\(entry)/fdinfo") {
@@ -67,7 +119,8 @@ enum XDPHolder {
                     continue
                 }
                 let command = FileText.read("/proc/\(entry)/comm") ?? "?"
-                return (identifier, String(command.prefix { $0 != "\n" }))
+                return Process(
+                    identifier: identifier, command: String(command.prefix { $0 != "\n" }))
             }
         }
         return nil

@@ -72,6 +72,7 @@ struct RunCommand: AsyncParsableCommand {
         adjust(&configuration)
         let log = Logging(configuration.logFormat, configuration.logLevel)
         defer { log.finish() }
+        try StartChecks.pass(configuration, log: log.logger)
         let key: HashKey
         do {
             key = try HashKeyFile.load(
