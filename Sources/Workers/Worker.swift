@@ -23,6 +23,9 @@ struct Worker: ~Copyable {
     /// The walk that is being carried out, and where it stands.
     private var scan: ConnectionScan?
     private var scanCursor: UInt32 = 0
+    /// The capture that is copied for, and the address of its ring; 0 while there is none.
+    private var tap: CaptureTap?
+    private var captureAddress: UInt = 0
     /// When the latest frame came, in nanoseconds.
     private var latestFrame: UInt64 = 0
     private var transmitWakeups: UInt64 = 0
@@ -47,6 +50,7 @@ struct Worker: ~Copyable {
             runOnce()
         }
         finishScans()
+        mailbox.leaveCapture()
     }
 
     /// One round: adopt, receive, decide, carry out, reclaim, refill.
@@ -56,14 +60,16 @@ struct Worker: ~Copyable {
         let received = unsafe queue.receive(into: receiveWindow)
         let count = takeHandedOff(after: received)
         batch.begin(count: count, handedOver: count - received)
+        let isCaptured = (mailbox.captureAddress | captureAddress) != 0 && beginCapture()
         if count > 0 {
             countReceived(received)
             pipeline.process(&batch, with: snapshots.current, at: clock.tick)
         }
         pipeline.maintain(&batch, with: snapshots.current, at: clock.tick)
-        handOff()
-        transmit()
+        let lostHandOffs = handOff()
+        let sent = transmit()
         discard()
+        if isCaptured { capture(sent, lostHandOffs) }
         queue.reclaim()
         queue.refill()
         if mailbox.mayHaveRequests || scan != nil { serveRequests() }
@@ -110,10 +116,14 @@ struct Worker: ~Copyable {
     /// Room for an outer header in front of a frame that was copied in, as the kernel leaves it.
     private static var headroom: Int { 256 }
 
+    /// Gives frames to the workers that own their connections.
+    ///
+    /// - Returns: By a bit each, those that were lost.
     @inline(__always)
-    private mutating func handOff() {
-        guard batch.handOffCount > 0 else { return }
+    private mutating func handOff() -> UInt64 {
+        guard batch.handOffCount > 0 else { return 0 }
         var rung: UInt64 = 0
+        var lost: UInt64 = 0
         for index in 0..<batch.count {
             guard case .handOff(let owner) = batch.verdict(at: index) else { continue }
             let frame = batch.descriptor(at: index)
@@ -127,20 +137,26 @@ struct Worker: ~Copyable {
             } else {
                 counters.add(1, to: .handOffFull)
                 counters.add(DropReason.txFull)
+                batch.noteDrop(index, for: .txFull, in: counters, at: clock.tick)
+                lost |= 1 << UInt64(index)
             }
             queue.recycle(address: frame.addr)
         }
         for peer in 0..<peers.count where rung & 1 << UInt64(peer & 63) != 0 {
             peers.doorbell(of: peer).ring()
         }
+        return lost
     }
 
     // MARK: Carry out
 
+    /// Sends what is to be sent.
+    ///
+    /// - Returns: How many of the frames the TX ring took: the first ones.
     @inline(__always)
-    private mutating func transmit() {
+    private mutating func transmit() -> Int {
         let frames = unsafe batch.transmits
-        guard frames.count > 0 else { return }
+        guard frames.count > 0 else { return 0 }
         var sent = unsafe queue.transmit(frames)
         if sent < frames.count {
             // The completion ring may hold what the TX ring lacks room for.
@@ -155,9 +171,13 @@ struct Worker: ~Copyable {
             unsafe bytes &-= UInt64(frames[index].len)
             counters.add(DropReason.txFull)
         }
+        if sent < frames.count {
+            batch.noteDrop(outgoing: sent, for: .txFull, in: counters, at: clock.tick)
+        }
         queue.wakeToTransmit(sent)
         counters.add(UInt64(sent), to: .transmittedPackets)
         counters.add(bytes, to: .transmittedBytes)
+        return sent
     }
 
     @inline(__always)
@@ -166,6 +186,34 @@ struct Worker: ~Copyable {
         if addresses.count > 0 { unsafe queue.recycle(addresses) }
         let wanted = unsafe batch.resolveRequests
         if wanted.count > 0 { unsafe mailbox.ask(for: wanted) }
+    }
+
+    // MARK: Capture
+
+    /// Takes note of a capture that begins or ends, and copies the batch aside for the one that is.
+    ///
+    /// - Returns: Whether the batch is captured.
+    @inline(never)
+    private mutating func beginCapture() -> Bool {
+        if mailbox.captureAddress != captureAddress {
+            captureAddress = mailbox.adoptCapture()
+            let memory = unsafe UnsafeMutableRawPointer(bitPattern: captureAddress)
+            tap = unsafe memory.map { unsafe CaptureTap(CaptureRing(at: $0)) }
+        }
+        guard let tap, batch.count > 0 else { return false }
+        tap.keep(batch, in: memory)
+        return true
+    }
+
+    /// Captures the batch once it was sent, and before its chunks are received into again.
+    @inline(never)
+    private mutating func capture(_ sent: Int, _ lostHandOffs: UInt64) {
+        let now = MonotonicClock()
+        tap?.write(
+            batch, in: memory,
+            CaptureTap.Round(
+                sentCount: sent, lostHandOffs: lostHandOffs, receivedAt: clock.nanoseconds,
+                sentAt: now.nanoseconds))
     }
 
     // MARK: Requests

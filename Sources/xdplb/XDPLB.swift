@@ -29,7 +29,10 @@ struct XDPLB: AsyncParsableCommand {
                 name: "Changing:",
                 subcommands: [ServiceCommand.self, BackendCommand.self, ModeCommand.self]),
             CommandGroup(
-                name: "Explaining:", subcommands: [TraceCommand.self, ReplayCommand.self]),
+                name: "Explaining:",
+                subcommands: [
+                    DropsCommand.self, CaptureCommand.self, TraceCommand.self, ReplayCommand.self,
+                ]),
             CommandGroup(name: "Measuring:", subcommands: [BenchCommand.self]),
             CommandGroup(name: "On a backend:", subcommands: [DecapCommand.self]),
         ])

@@ -50,6 +50,8 @@ extension AdminHandlers {
             route(.get, "/api/v1/connections/count", .socketOnly, countConnections),
             route(.delete, "/api/v1/connections", .socketOnly, flushConnections),
             route(.post, "/api/v1/trace", .socketOnly, trace),
+            route(.post, "/api/v1/capture", .socketOnly, capture),
+            route(.delete, "/api/v1/capture", .socketOnly, endCapture),
             route(.put, service, .socketOnly, updateService),
             route(.delete, service, .socketOnly, deleteService),
             route(.put, "\(service)/mode", .socketOnly, setMode),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import DataPlane
+internal import Logging
 internal import Synchronization
 
 /// What the routes share: rates, whether the workers run, whether the daemon is on its way out.
@@ -7,8 +8,14 @@ internal import Synchronization
 /// Written by the sampling task and by requests, read by requests.
 final class AdminRuntime: Sendable {
     let rates = RateSampler()
+    let captures: CaptureDesk
     private let stopping = Atomic<Bool>(false)
     private let rounds = Mutex<[(count: UInt64, changed: ContinuousClock.Instant)]>([])
+
+    /// A state that tells the log of captures.
+    init(log: Logger = Logger(label: "xdplb") { _ in SwiftLogNoOpLogHandler() }) {
+        captures = CaptureDesk(log: log)
+    }
 
     /// Whether the daemon is on its way out.
     var isStopping: Bool { stopping.load(ordering: .relaxed) }

@@ -41,7 +41,7 @@ public struct AdminService: Service {
     ///
     /// - Throws: ``AdminServerError`` when an address is taken or may not be used.
     public func run() async throws {
-        let state = AdminRuntime()
+        let state = AdminRuntime(log: log)
         let handlers = AdminHandlers(
             control: control, dataPlane: dataPlane, admin: configuration.admin, state: state,
             version: version)
@@ -104,7 +104,8 @@ public struct AdminService: Service {
 
     private func sample(_ state: AdminRuntime) async throws {
         while !Task.isCancelled && !Task.isShuttingDownGracefully {
-            state.rates.sample(await control.view(), dataPlane.counterPages)
+            state.rates.sample(
+                await control.view(), dataPlane.counterPages, dataPlane.kernelCounters())
             state.watch(dataPlane.counterPages)
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(1)) }
         }
