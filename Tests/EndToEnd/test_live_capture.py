@@ -428,6 +428,9 @@ class TwoWorkers(LiveTest):
     QUEUES = 2
 
     def test_frames_of_both_workers_are_there_and_those_handed_over_once(self):
+        # All next hops are known then.
+        for _ in range(24):
+            self.request(NAT, "")
         process = self.capture("--service", "nat")
         for _ in range(24):
             self.request(NAT, "")
@@ -437,7 +440,7 @@ class TwoWorkers(LiveTest):
         handed = [pair for pair in pairs if pair["in"].comment.endswith(" handed-over")]
         self.assertGreater(len(handed), 0)
         for pair in pairs:
-            self.assertEqual(set(pair), {"in", "out"})
+            self.assertEqual(set(pair), {"in", "out"}, pair["in"].comment)
             self.assertEqual(pair["in"].data[54:], pair["out"].data[54:])
         # Each frame is captured by one worker only.
         self.assertEqual(len({pair["in"].data for pair in pairs}), len(pairs))

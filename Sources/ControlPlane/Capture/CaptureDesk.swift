@@ -54,6 +54,9 @@ final class CaptureDesk: Sendable {
                 """)
     }
 
+    /// Whether a capture runs.
+    var isTaken: Bool { state.withLock { $0.current != nil } }
+
     /// Ends the capture that runs, or only the one of a number; says whether there was one.
     func end(_ number: UInt64?) -> Bool {
         state.withLock { state in

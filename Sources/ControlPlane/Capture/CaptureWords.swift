@@ -41,8 +41,9 @@ struct CaptureWords: Sendable {
         return words.joined(separator: " ")
     }
 
-    /// The mode that the frame was sent in: a connection ends in the mode it began in. Otherwise
-    /// that of the service.
+    /// The mode that the frame was sent in, as a connection ends in the mode it began in.
+    ///
+    /// Of a frame that was not sent, that of the service.
     private func mode(of pair: CapturedPair) -> ForwardingMode? {
         if pair.record.outcome == .sent, pair.record.backend != nil,
             let sent = FrameSummary(pair.sent)

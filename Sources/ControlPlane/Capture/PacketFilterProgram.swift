@@ -88,8 +88,9 @@ struct PacketFilterProgram: Equatable, Sendable {
         }
     }
 
-    /// Whether a frame is meant: the program returns anything but 0. One that reads beyond the frame
-    /// returns 0.
+    /// Whether a frame is meant: the program returns anything but 0.
+    ///
+    /// One that reads beyond the frame returns 0.
     ///
     /// - Parameters:
     ///   - frame: The bytes that were captured.

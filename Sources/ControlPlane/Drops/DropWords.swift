@@ -53,7 +53,8 @@ struct DropWords {
         case .noConnection: return noConnection(example)
         case .policy: return policy(example)
         case .rateLimited: return "above a bound of new connections or of ICMP"
-        case .connectionTableFull: return "no entry was left for a connection of \(service(example))"
+        case .connectionTableFull:
+            return "no entry was left for a connection of \(service(example))"
         case .snatExhausted: return "no SNAT port was left towards \(backend(example))"
         case .ttlExpired: return "its time to live ran out\(told)"
         case .tooBig: return tooBig(example)

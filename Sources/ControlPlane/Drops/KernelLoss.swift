@@ -67,7 +67,8 @@ package enum KernelLoss: String, CaseIterable, Sendable {
                 commands: ["xdplb drops", "ip link show IFACE", "ethtool -k IFACE"])
         case .fillRingEmpty:
             DropChapter(
-                meaning: "A frame came, and the worker had left the kernel no chunk to put it into.",
+                meaning:
+                    "A frame came, and the worker had left the kernel no chunk to put it into.",
                 causes: [
                     "the worker was away for longer than the fill ring lasts",
                     "chunks wait on the TX side: the NIC sends more slowly than it receives",

@@ -6,6 +6,7 @@
 public struct CaptureFilter: Hashable, Sendable, BitwiseCopyable {
     /// Where a frame is seen.
     public struct Points: OptionSet, Hashable, Sendable, BitwiseCopyable {
+        /// The bit mask.
         public let rawValue: UInt8
 
         /// The points of a bit mask.

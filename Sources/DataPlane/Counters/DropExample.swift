@@ -67,7 +67,8 @@ extension DropExample {
             tuple = FiveTuple(source: nextHop, destination: nextHop, ports: 0, transport: 0)
         }
         let flowWords = tuple.words
-        let parties = UInt64(service ?? Parties.noService) << 16
+        let parties =
+            UInt64(service ?? Parties.noService) << 16
             | UInt64(backend ?? MaglevTable.nobody)
         return (
             UInt64(tick.milliseconds) << 32 | parties,

@@ -61,7 +61,8 @@ extension DropReason {
                     "a device on the way damages packets, or computes checksums wrongly",
                     "a virtual interface that leaves checksums to hardware that is not there",
                 ],
-                look: "whether all of them come through one router: compare the source MAC addresses.",
+                look:
+                    "whether all of them come through one router: compare the source MAC addresses.",
                 commands: [
                     "xdplb capture --reason bad_checksum -c 20 -w bad.pcapng",
                     "ethtool -k IFACE | grep checksumming",
@@ -77,7 +78,9 @@ extension DropReason {
                     "a backend that sends to its own VIP through the load balancer",
                 ],
                 look: "the source in the example, and whether the edge filters it (BCP 38).",
-                commands: ["xdplb drops", "xdplb capture --reason bad_source -c 20 -w source.pcapng"])
+                commands: [
+                    "xdplb drops", "xdplb capture --reason bad_source -c 20 -w source.pcapng",
+                ])
         case .options:
             DropChapter(
                 meaning: """
@@ -231,7 +234,8 @@ extension DropReason {
                     allows it. Only in snat: dsr leaves the inner packet as it is.
                     """,
                 causes: ["traceroute", "a routing loop between the load balancer and a router"],
-                look: "whether one packet passes several times: equal identifications in a capture.",
+                look:
+                    "whether one packet passes several times: equal identifications in a capture.",
                 commands: ["xdplb capture --reason ttl_expired -c 50 -w ttl.pcapng"])
         case .tooBig:
             DropChapter(
@@ -243,7 +247,8 @@ extension DropReason {
                     "full-size segments in dsr, while the MTU towards the backends is not larger",
                     "ICMP that is filtered on the way: clients never learn the size",
                 ],
-                look: "whether clients adapt: the rate falls back to 0 after each connection's start.",
+                look:
+                    "whether clients adapt: the rate falls back to 0 after each connection's start.",
                 commands: [
                     "ip link show IFACE", "xdplb trace \"tcp CLIENT:PORT > VIP:PORT\" --size 1500",
                     "xdplb capture --reason too_big -c 20 -w too-big.pcapng",

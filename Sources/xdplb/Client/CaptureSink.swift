@@ -4,13 +4,6 @@ import Foundation
 /// Where the command writes a capture: whole blocks only, so that the file can be read whatever
 /// happens to the daemon, the disk or the command.
 struct CaptureSink: ~Copyable {
-    /// How a write ended.
-    enum Outcome {
-        case written
-        /// Nobody reads the pipe any more, or a signal came while it was full.
-        case readerGone
-    }
-
     private let name: String
     private let descriptor: Int32
     private let isFile: Bool
@@ -18,6 +11,8 @@ struct CaptureSink: ~Copyable {
     /// Bytes of whole blocks that are in the file.
     private var byteCount: Int64 = 0
     private var latestPacket: UInt64?
+    /// Whether nobody reads the pipe any more, or a signal came while it was full.
+    private(set) var hasNoReader = false
     /// Frames of which a copy is in the file.
     private(set) var frameCount = 0
     /// Frames that the daemon could not hand over in time.
@@ -47,7 +42,7 @@ struct CaptureSink: ~Copyable {
     /// Writes the blocks that are complete with these bytes.
     ///
     /// - Throws: ``CommandFailure`` when the disk is full; the file ends with a whole block then.
-    mutating func write(_ bytes: [UInt8]) throws -> Outcome {
+    mutating func write(_ bytes: [UInt8]) throws {
         pending += bytes
         let blocks = PcapngBlocks.whole(in: pending)
         let end = blocks.last?.range.upperBound ?? 0
@@ -56,8 +51,8 @@ struct CaptureSink: ~Copyable {
         let kept = blocks.last { $0.range.upperBound <= count }?.range.upperBound ?? 0
         byteCount += Int64(kept)
         pending.removeFirst(end)
-        guard code != 0 else { return .written }
-        if !isFile, code == EPIPE || code == EINTR { return .readerGone }
+        hasNoReader = !isFile && (code == EPIPE || code == EINTR)
+        if code == 0 || hasNoReader { return }
         if isFile { _ = ftruncate(descriptor, off_t(byteCount)) }
         throw CommandFailure(
             .refused,

@@ -30,7 +30,8 @@ struct CaptureCommand: ParsableCommand {
     @Flag(help: "Only TCP segments with SYN.") var syn = false
     @Option(help: ArgumentHelp("Only one in N frames that match.", valueName: "1/N"))
     var sample: String?
-    @Option(help: "Only copies seen there: rx, tx or drop; may be repeated.") var point: [String] = []
+    @Option(help: "Only copies seen there: rx, tx or drop; may be repeated.") var point: [String] =
+        []
     @Option(
         help: ArgumentHelp(
             "Only frames that a classic BPF program accepts as received: \"$(tcpdump -ddd EXPR)\".",
@@ -62,13 +63,30 @@ struct CaptureCommand: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let began = ContinuousClock.now
         // The file is touched only once the daemon has agreed.
-        var stream = try socket.client.stream("POST", "/api/v1/capture", request())
+        let stream = try socket.client.stream("POST", "/api/v1/capture", request())
         let number = stream.field("xdplb-capture")
         var sink = try CaptureSink(path)
         var progress = CaptureProgress(began: began)
+        do {
+            try copy(stream, into: &sink, number, &progress)
+        } catch {
+            // The connection is closed; the next capture may begin at once.
+            try? end(number: number)
+            throw error
+        }
+        if sink.hasNoReader { try? end(number: number) }
+        progress.finish(sink.frameCount, sink.lostCount, path)
+    }
+
+    /// Writes what comes until the daemon ends it, or nobody reads what is written any more.
+    private func copy(
+        _ stream: consuming AdminStream, into sink: inout CaptureSink, _ number: String?,
+        _ progress: inout CaptureProgress
+    ) throws {
         var hasAsked = false
         while let piece = try stream.next() {
-            guard case .written = try sink.write(piece) else { break }
+            try sink.write(piece)
+            if sink.hasNoReader { break }
             progress.show(sink.frameCount, sink.lostCount)
             if Interrupt.wasAsked, !hasAsked {
                 // It goes on to the end, so that the last frames and the losses are known.
@@ -76,7 +94,6 @@ struct CaptureCommand: ParsableCommand {
                 try? end(number: number)
             }
         }
-        progress.finish(sink.frameCount, sink.lostCount, path)
     }
 
     private func request() throws -> CaptureRequest {

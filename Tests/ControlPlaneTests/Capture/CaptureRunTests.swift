@@ -97,7 +97,9 @@ private final class HarnessSource: CaptureSource {
         _ = harness
     }
 
-    @Test func `a BPF program takes its share, and is not counted by what it leaves out`() async throws {
+    @Test func `a BPF program takes its share, and is not counted by what it leaves out`()
+        async throws
+    {
         let frames = (1...9).map { port in PacketBuilder().with { $0.sourcePort = port }.frame }
         let (harness, source) = Self.captured(frames)
         var bytes: [UInt8] = []

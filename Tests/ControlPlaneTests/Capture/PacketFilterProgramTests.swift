@@ -58,15 +58,16 @@ import Testing
     }
 
     /// Programs that compute: what they leave in the accumulator is compared with a constant.
-    @Test(arguments: [
-        ("0 0 0 7, 4 0 0 5", 12), ("0 0 0 7, 20 0 0 9", UInt32(bitPattern: -2)),
-        ("0 0 0 7, 36 0 0 6", 42), ("0 0 0 43, 52 0 0 6", 7), ("0 0 0 43, 148 0 0 6", 1),
-        ("0 0 0 12, 84 0 0 10", 8), ("0 0 0 12, 68 0 0 3", 15), ("0 0 0 12, 164 0 0 10", 6),
-        ("0 0 0 1, 100 0 0 31", 1 << 31), ("0 0 0 8, 116 0 0 2", 2),
-        ("0 0 0 5, 132 0 0 0", UInt32(bitPattern: -5)), ("1 0 0 9, 135 0 0 0", 9),
-        ("0 0 0 3, 7 0 0 0, 12 0 0 0", 6), ("0 0 0 4, 2 0 0 15, 0 0 0 0, 96 0 0 15", 4),
-        ("0 0 0 9, 5 0 0 1, 0 0 0 1", 9), ("1 0 0 2, 80 0 0 1", 40),
-    ] as [(String, UInt32)])
+    @Test(
+        arguments: [
+            ("0 0 0 7, 4 0 0 5", 12), ("0 0 0 7, 20 0 0 9", UInt32(bitPattern: -2)),
+            ("0 0 0 7, 36 0 0 6", 42), ("0 0 0 43, 52 0 0 6", 7), ("0 0 0 43, 148 0 0 6", 1),
+            ("0 0 0 12, 84 0 0 10", 8), ("0 0 0 12, 68 0 0 3", 15), ("0 0 0 12, 164 0 0 10", 6),
+            ("0 0 0 1, 100 0 0 31", 1 << 31), ("0 0 0 8, 116 0 0 2", 2),
+            ("0 0 0 5, 132 0 0 0", UInt32(bitPattern: -5)), ("1 0 0 9, 135 0 0 0", 9),
+            ("0 0 0 3, 7 0 0 0, 12 0 0 0", 6), ("0 0 0 4, 2 0 0 15, 0 0 0 0, 96 0 0 15", 4),
+            ("0 0 0 9, 5 0 0 1, 0 0 0 1", 9), ("1 0 0 2, 80 0 0 1", 40),
+        ] as [(String, UInt32)])
     func `instructions compute what the kernel's do`(text: String, value: UInt32) throws {
         let parts = text.split(separator: ",")
         let whole = "\(parts.count + 3), \(text), 21 0 1 \(value), 6 0 0 1, 6 0 0 0"
@@ -75,7 +76,8 @@ import Testing
 
     @Test func `a division by a register that is zero refuses the frame`() throws {
         #expect(
-            !(try PacketFilterProgram("4, 0 0 0 5, 1 0 0 0, 60 0 0 0, 6 0 0 1").accepts([], length: 0)))
+            !(try PacketFilterProgram("4, 0 0 0 5, 1 0 0 0, 60 0 0 0, 6 0 0 1").accepts(
+                [], length: 0)))
     }
 
     @Test(arguments: [

@@ -51,7 +51,8 @@ private final class OwnedRing {
         #expect(owned.ring.lostCount == 0)
     }
 
-    @Test func `a full ring counts what it loses, keeps what it has, and goes on when there is room`() {
+    @Test
+    func `a full ring counts what it loses, keeps what it has, and goes on when there is room`() {
         let owned = OwnedRing(Self.small)
         for round in 0..<100 { owned.put([UInt8](repeating: UInt8(round), count: 100), []) }
         var kept: [UInt8] = []

@@ -171,7 +171,7 @@ import Testing
         FilterCase("of a service that is not there", []) { $0.service = 9 },
         FilterCase("of the one backend", [0, 1, 2, 3]) { $0.backend = 0 },
         FilterCase("of another backend", []) { $0.backend = 1 },
-        FilterCase("of a client", [0, 2, 3]) { $0.client = PlanFixture.address("10.0.0.9") },
+        FilterCase("of a client", [0, 2, 3, 4]) { $0.client = PlanFixture.address("10.0.0.9") },
         FilterCase("with SYN", [0, 1, 4]) { $0.isOnlySYN = true },
         FilterCase("dropped for a reason", [4]) { $0.reason = .noService },
         FilterCase("dropped for another reason", []) { $0.reason = .policy },
