@@ -23,9 +23,7 @@ struct Worker: ~Copyable {
     /// The walk that is being carried out, and where it stands.
     private var scan: ConnectionScan?
     private var scanCursor: UInt32 = 0
-    /// The capture that is copied for, and the address of its ring; 0 while there is none.
-    private var tap: CaptureTap?
-    private var captureAddress: UInt = 0
+    private var tap = WorkerTap()
     /// When the latest frame came, in nanoseconds.
     private var latestFrame: UInt64 = 0
     private var transmitWakeups: UInt64 = 0
@@ -60,7 +58,8 @@ struct Worker: ~Copyable {
         let received = unsafe queue.receive(into: receiveWindow)
         let count = takeHandedOff(after: received)
         batch.begin(count: count, handedOver: count - received)
-        let isCaptured = (mailbox.captureAddress | captureAddress) != 0 && beginCapture()
+        var isCaptured = false
+        if tap.isConcerned(by: mailbox) { isCaptured = tap.begin(batch, in: memory, mailbox) }
         if count > 0 {
             countReceived(received)
             pipeline.process(&batch, with: snapshots.current, at: clock.tick)
@@ -69,7 +68,11 @@ struct Worker: ~Copyable {
         let lostHandOffs = handOff()
         let sent = transmit()
         discard()
-        if isCaptured { capture(sent, lostHandOffs) }
+        if isCaptured {
+            tap.write(
+                batch, in: memory, sent: sent, lostHandOffs: lostHandOffs,
+                receivedAt: clock.nanoseconds)
+        }
         queue.reclaim()
         queue.refill()
         if mailbox.mayHaveRequests || scan != nil { serveRequests() }
@@ -186,34 +189,6 @@ struct Worker: ~Copyable {
         if addresses.count > 0 { unsafe queue.recycle(addresses) }
         let wanted = unsafe batch.resolveRequests
         if wanted.count > 0 { unsafe mailbox.ask(for: wanted) }
-    }
-
-    // MARK: Capture
-
-    /// Takes note of a capture that begins or ends, and copies the batch aside for the one that is.
-    ///
-    /// - Returns: Whether the batch is captured.
-    @inline(never)
-    private mutating func beginCapture() -> Bool {
-        if mailbox.captureAddress != captureAddress {
-            captureAddress = mailbox.adoptCapture()
-            let memory = unsafe UnsafeMutableRawPointer(bitPattern: captureAddress)
-            tap = unsafe memory.map { unsafe CaptureTap(CaptureRing(at: $0)) }
-        }
-        guard let tap, batch.count > 0 else { return false }
-        tap.keep(batch, in: memory)
-        return true
-    }
-
-    /// Captures the batch once it was sent, and before its chunks are received into again.
-    @inline(never)
-    private mutating func capture(_ sent: Int, _ lostHandOffs: UInt64) {
-        let now = MonotonicClock()
-        tap?.write(
-            batch, in: memory,
-            CaptureTap.Round(
-                sentCount: sent, lostHandOffs: lostHandOffs, receivedAt: clock.nanoseconds,
-                sentAt: now.nanoseconds))
     }
 
     // MARK: Requests
