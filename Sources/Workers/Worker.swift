@@ -25,6 +25,7 @@ struct Worker: ~Copyable {
     private var scanCursor: UInt32 = 0
     /// Which packets are timed.
     private var timer = PacketTimer()
+    private var tap = WorkerTap()
     /// When the latest frame came, in nanoseconds.
     private var latestFrame: UInt64 = 0
     private var transmitWakeups: UInt64 = 0
@@ -49,6 +50,7 @@ struct Worker: ~Copyable {
             runOnce()
         }
         finishScans()
+        mailbox.leaveCapture()
     }
 
     /// One round: adopt, receive, decide, carry out, reclaim, refill.
@@ -58,14 +60,21 @@ struct Worker: ~Copyable {
         let received = unsafe queue.receive(into: receiveWindow)
         let count = takeHandedOff(after: received)
         batch.begin(count: count, handedOver: count - received)
+        var isCaptured = false
+        if tap.isConcerned(by: mailbox) { isCaptured = tap.begin(batch, in: memory, mailbox) }
         if count > 0 {
             countReceived(received)
             pipeline.process(&batch, with: snapshots.current, at: clock.tick)
         }
         pipeline.maintain(&batch, with: snapshots.current, at: clock.tick)
-        handOff()
-        transmit()
+        let lostHandOffs = handOff()
+        let sent = transmit()
         discard()
+        if isCaptured {
+            tap.write(
+                batch, in: memory, sent: sent, lostHandOffs: lostHandOffs,
+                receivedAt: clock.nanoseconds)
+        }
         queue.reclaim()
         queue.refill()
         if mailbox.mayHaveRequests || scan != nil { serveRequests() }
@@ -112,10 +121,14 @@ struct Worker: ~Copyable {
     /// Room for an outer header in front of a frame that was copied in, as the kernel leaves it.
     private static var headroom: Int { 256 }
 
+    /// Gives frames to the workers that own their connections.
+    ///
+    /// - Returns: By a bit each, those that were lost.
     @inline(__always)
-    private mutating func handOff() {
-        guard batch.handOffCount > 0 else { return }
+    private mutating func handOff() -> UInt64 {
+        guard batch.handOffCount > 0 else { return 0 }
         var rung: UInt64 = 0
+        var lost: UInt64 = 0
         for index in 0..<batch.count {
             guard case .handOff(let owner) = batch.verdict(at: index) else { continue }
             let frame = batch.descriptor(at: index)
@@ -129,20 +142,26 @@ struct Worker: ~Copyable {
             } else {
                 counters.add(1, to: .handOffFull)
                 counters.add(DropReason.txFull)
+                batch.noteDrop(index, for: .txFull, in: counters, at: clock.tick)
+                lost |= 1 << UInt64(index)
             }
             queue.recycle(address: frame.addr)
         }
         for peer in 0..<peers.count where rung & 1 << UInt64(peer & 63) != 0 {
             peers.doorbell(of: peer).ring()
         }
+        return lost
     }
 
     // MARK: Carry out
 
+    /// Sends what is to be sent.
+    ///
+    /// - Returns: How many of the frames the TX ring took: the first ones.
     @inline(__always)
-    private mutating func transmit() {
+    private mutating func transmit() -> Int {
         let frames = unsafe batch.transmits
-        guard frames.count > 0 else { return }
+        guard frames.count > 0 else { return 0 }
         var sent = unsafe queue.transmit(frames)
         if timer.isDue(after: sent) { time() }
         if sent < frames.count {
@@ -158,9 +177,13 @@ struct Worker: ~Copyable {
             unsafe bytes &-= UInt64(frames[index].len)
             counters.add(DropReason.txFull)
         }
+        if sent < frames.count {
+            batch.noteDrop(outgoing: sent, for: .txFull, in: counters, at: clock.tick)
+        }
         queue.wakeToTransmit(sent)
         counters.add(UInt64(sent), to: .transmittedPackets)
         counters.add(bytes, to: .transmittedBytes)
+        return sent
     }
 
     @inline(__always)

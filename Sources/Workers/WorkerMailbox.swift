@@ -8,6 +8,10 @@ internal import Synchronization
 /// it never waits for the control side. Addresses to be resolved go the other way through a
 /// bounded list under the same kind of lock; one that finds the lock taken or the list full is
 /// asked for again by the next frame that waits.
+///
+/// A capture is asked for by the address of its ring. The worker says which one it uses and then
+/// looks whether it is still wanted, the control side takes the request back and then looks which
+/// one is used, both with sequential consistency: so no ring is freed that is in use.
 @safe
 public final class WorkerMailbox: Sendable {
     private static let addressCapacity = 64
@@ -16,6 +20,8 @@ public final class WorkerMailbox: Sendable {
     private let scans = Mutex<[ConnectionScan]>([])
     private let stops = Atomic<Bool>(false)
     private let addresses = Mutex<AddressList>(AddressList())
+    private let wantedCapture = Atomic<UInt>(0)
+    private let usedCapture = Atomic<UInt>(0)
 
     /// Addresses without allocation on the worker's side.
     private struct AddressList: Sendable {
@@ -38,6 +44,14 @@ public final class WorkerMailbox: Sendable {
     /// Asks the worker to end after its current round.
     public func stop() { stops.store(true, ordering: .releasing) }
 
+    /// Asks for a capture into the ring at an address; 0 ends it.
+    func requestCapture(at address: UInt) {
+        wantedCapture.store(address, ordering: .sequentiallyConsistent)
+    }
+
+    /// Whether the worker uses no ring: after a request for none, the one before may be freed.
+    var hasLeftCapture: Bool { usedCapture.load(ordering: .sequentiallyConsistent) == 0 }
+
     /// Addresses that frames wait for since the last call.
     public func takeAddresses() -> [IPAddress] {
         addresses.withLock { list in
@@ -53,6 +67,22 @@ public final class WorkerMailbox: Sendable {
 
     @inline(__always)
     var mayHaveRequests: Bool { hasRequests.load(ordering: .relaxed) }
+
+    /// Address of the ring that frames are to be copied into; 0 when none are.
+    @inline(__always)
+    var captureAddress: UInt { wantedCapture.load(ordering: .acquiring) }
+
+    /// Takes over the ring that is asked for; returns its address.
+    func adoptCapture() -> UInt {
+        while true {
+            let wanted = wantedCapture.load(ordering: .sequentiallyConsistent)
+            usedCapture.store(wanted, ordering: .sequentiallyConsistent)
+            if wantedCapture.load(ordering: .sequentiallyConsistent) == wanted { return wanted }
+        }
+    }
+
+    /// Says that the worker uses no ring any more, and never will.
+    func leaveCapture() { usedCapture.store(0, ordering: .sequentiallyConsistent) }
 
     func nextScan() -> ConnectionScan? {
         let next = scans.withLockIfAvailable { scans -> ConnectionScan? in

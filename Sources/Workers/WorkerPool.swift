@@ -10,8 +10,10 @@ public final class WorkerPool: Sendable {
     private static let handoffCapacity = 512
 
     private let slot: SnapshotSlot
-    private let mailboxes: [WorkerMailbox]
-    private let mesh: WorkerMesh
+    let mailboxes: [WorkerMailbox]
+    let mesh: WorkerMesh
+    /// Bytes of a UMEM chunk: no frame is longer.
+    let chunkSize: Int
     private let threads: Mutex<ThreadList>
     /// Memory of the workers' tables; freed after the threads were joined.
     private let tables: [TableMemory]
@@ -113,6 +115,7 @@ public final class WorkerPool: Sendable {
         self.slot = slot
         self.mailboxes = mailboxes
         self.mesh = mesh
+        chunkSize = layout.chunkSize
         self.tables = tables
         counterPages = tables.map(\.counters)
         self.threads = Mutex(threads)

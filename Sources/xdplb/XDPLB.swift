@@ -27,14 +27,17 @@ struct XDPLB: AsyncParsableCommand {
             CommandGroup(
                 name: "Looking:",
                 subcommands: [
-                    StatusCommand.self, ConnectionsCommand.self, MaglevCommand.self,
+                    StatusCommand.self, TopCommand.self, ConnectionsCommand.self, MaglevCommand.self,
                     NeighboursCommand.self, VersionCommand.self,
                 ]),
             CommandGroup(
                 name: "Changing:",
                 subcommands: [ServiceCommand.self, BackendCommand.self, ModeCommand.self]),
             CommandGroup(
-                name: "Explaining:", subcommands: [TraceCommand.self, ReplayCommand.self]),
+                name: "Explaining:",
+                subcommands: [
+                    DropsCommand.self, CaptureCommand.self, TraceCommand.self, ReplayCommand.self,
+                ]),
             CommandGroup(name: "Measuring:", subcommands: [BenchCommand.self]),
             CommandGroup(name: "On a backend:", subcommands: [DecapCommand.self]),
         ])

@@ -49,6 +49,10 @@ final class RecordingLink: DataPlaneHandle {
         throw PublishError("there is no data path to trace in")
     }
 
+    func capture(_ settings: CaptureSettings) throws(PublishError) -> any CaptureSource {
+        throw PublishError("there is no data path to capture from")
+    }
+
     func kernelCounters() -> KernelCounters { KernelCounters() }
 }
 

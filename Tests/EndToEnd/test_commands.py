@@ -38,7 +38,7 @@ class BadConfiguration(unittest.TestCase):
 class Arguments(unittest.TestCase):
     def test_help_of_every_command_reads_well(self):
         commands = [[], ["run"], ["check"], ["status"], ["version"], ["connections"], ["maglev"], ["neighbours"],
-                    ["service"], ["backend"], ["mode"], ["decap"]]
+                    ["service"], ["backend"], ["mode"], ["decap"], ["drops"], ["capture"]]
         commands += [["service", name] for name in ("list", "show", "update", "delete")]
         commands += [["backend", name] for name in ("list", "drain", "undrain", "disable", "weight")]
         commands += [["connections", name] for name in ("list", "count", "flush")]

@@ -95,6 +95,18 @@ enum AdminFixture {
             )
         }
 
+        func capture(_ settings: CaptureSettings) throws(PublishError) -> any CaptureSource {
+            NoFrames()
+        }
+
         func kernelCounters() -> KernelCounters { KernelCounters() }
+    }
+
+    /// A capture in which nothing is ever seen.
+    struct NoFrames: CaptureSource {
+        var rings: [CaptureRing] { [] }
+        var clockOffset: UInt64 { 0 }
+        func start() {}
+        func stop() async {}
     }
 }

@@ -30,6 +30,12 @@ public final class PipelineHarness {
     private var pipeline: Pipeline
     private var batch = Batch()
     private var freeChunks: [UInt64]
+    private var captures: [UnsafeMutableRawPointer] = []
+    private var tap: CaptureTap?
+    /// Frames of a batch that the TX ring takes.
+    public var transmitRoom = Int.max
+    /// Whether the rings to other workers are full.
+    public var handOffsAreLost = false
 
     /// A pipeline of one worker.
     public init(
@@ -66,6 +72,18 @@ public final class PipelineHarness {
         unsafe memory.deallocate()
         unsafe tables.deallocate()
         unsafe page.deallocate()
+        for memory in unsafe captures { unsafe memory.deallocate() }
+    }
+
+    /// Copies frames out from now on, as a worker does.
+    public func capture(_ settings: CaptureSettings) -> CaptureRing {
+        let byteCount = CaptureRing.byteCount(settings)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64)
+        unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+        unsafe captures.append(memory)
+        let ring = unsafe CaptureRing(preparing: memory, settings)
+        tap = CaptureTap(ring)
+        return ring
     }
 
     /// Makes another plan current.
@@ -117,7 +135,13 @@ public final class PipelineHarness {
         }
         batch.begin(count: frames.count, handedOver: isHandedOver ? frames.count : 0)
         let tick = Tick(milliseconds: now)
+        tap?.keep(batch, in: frameMemory)
         pipeline.process(&batch, with: snapshot.value, at: tick)
+        tap?.write(
+            batch, in: frameMemory,
+            CaptureTap.Round(
+                sentCount: transmitRoom, lostHandOffs: handOffsAreLost ? .max : 0,
+                receivedAt: UInt64(now) * 1_000_000, sentAt: UInt64(now) * 1_000_000 + 1000))
         // Frames leave in the order they came in.
         var sent = unsafe batch.transmits.makeIterator()
         let outcomes = frames.indices.map { index in
@@ -144,6 +168,11 @@ public final class PipelineHarness {
 
     /// Addresses the kernel was asked to resolve by the latest batch.
     public private(set) var asked: [IPAddress] = []
+
+    private var frameMemory: FrameMemory {
+        unsafe FrameMemory(
+            base: memory, byteCount: chunkCount * Self.chunkSize, chunkSize: Self.chunkSize)
+    }
 
     private func carryOut() {
         asked = unsafe Array(batch.resolveRequests)

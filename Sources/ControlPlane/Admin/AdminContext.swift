@@ -18,6 +18,14 @@ struct AdminContext: RequestContext {
     /// Bodies are small documents.
     var maxUploadSize: Int { 64 << 10 }
 
+    /// Whether it came by the Unix socket, where clients' addresses may be shown.
+    var isLocal: Bool {
+        if case .unixDomainSocket? = channel.localAddress { true } else { false }
+    }
+
+    /// Ends the connection, whatever is still to be sent.
+    func hangUp() async { try? await channel.close() }
+
     /// Who is at the other end of a Unix socket.
     func peer() async throws -> PeerIdentity {
         guard let provider = channel as? any SocketOptionProvider else { return .nobody }

@@ -98,16 +98,6 @@ struct AdminDocuments: Sendable {
         }
     }
 
-    func drops() -> DropsDocument {
-        DropsDocument(
-            generation: view.generation, time: now,
-            drops: DropReason.allCases.map { reason in
-                .init(
-                    reason: reason.token, perSecond: rates.rate(.drop(reason)),
-                    total: sums[reason])
-            })
-    }
-
     // MARK: Services
 
     func services() -> ServiceListDocument {

@@ -75,8 +75,8 @@ struct AdminHandlers: Sendable {
         return try .json(documents.maglev(try documents.view.required(try context.service)))
     }
 
-    @Sendable func listDrops(_: Request, _: AdminContext) async throws -> Response {
-        try .json(await documents().drops())
+    @Sendable func listDrops(_: Request, _ context: AdminContext) async throws -> Response {
+        try .json(await documents().drops(showsClients: context.isLocal))
     }
 
     @Sendable func listNeighbours(_: Request, _: AdminContext) async throws -> Response {

@@ -100,7 +100,7 @@ struct ConnectionQuery {
     }
 
     /// A backend by its name or address, within `service` or as `SERVICE/BACKEND`.
-    private static func backend(
+    static func backend(
         _ text: String, _ service: ServiceView?, _ view: ControlView
     ) throws(ChangeRefused) -> BackendView {
         var name = text

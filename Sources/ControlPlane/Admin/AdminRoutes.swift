@@ -65,6 +65,8 @@ extension AdminHandlers {
             route(.post, "/api/v1/trace", .socketOnly, trace),
             route(.post, "/api/v1/plan", .socketOnly, plan),
             route(.post, "/api/v1/reload", .socketOnly, reload),
+            route(.post, "/api/v1/capture", .socketOnly, capture),
+            route(.delete, "/api/v1/capture", .socketOnly, endCapture),
             route(.put, service, .socketOnly, updateService),
             route(.delete, service, .socketOnly, deleteService),
             route(.put, "\(service)/mode", .socketOnly, setMode),

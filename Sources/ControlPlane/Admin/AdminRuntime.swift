@@ -8,8 +8,12 @@ internal import Synchronization
 final class AdminRuntime: Sendable {
     let rates = RateSampler()
     let census = CensusTaker()
+    let captures: CaptureDesk
     private let stopping = Atomic<Bool>(false)
     private let workers = Mutex(WorkerWatch())
+
+    /// A state that tells of captures.
+    init(events: EventLog) { captures = CaptureDesk(events: events) }
 
     /// Whether the daemon is on its way out.
     var isStopping: Bool { stopping.load(ordering: .relaxed) }

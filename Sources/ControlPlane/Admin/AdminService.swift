@@ -23,6 +23,7 @@ public struct AdminService: Service {
     private let control: any ControlPlaneService
     private let dataPlane: any DataPlaneHandle
     private let build: BuildFacts
+    private let events: EventLog
     private let log: Logger
     private let onServing: @Sendable () -> Void
 
@@ -31,13 +32,14 @@ public struct AdminService: Service {
     /// `onServing` is called once, when all listeners serve.
     public init(
         configuration: Configuration, control: any ControlPlaneService,
-        dataPlane: any DataPlaneHandle, build: BuildFacts, log: Logger,
-        onServing: @escaping @Sendable () -> Void = {}
+        dataPlane: any DataPlaneHandle, build: BuildFacts, events: EventLog,
+        log: Logger, onServing: @escaping @Sendable () -> Void = {}
     ) {
         self.configuration = configuration
         self.control = control
         self.dataPlane = dataPlane
         self.build = build
+        self.events = events
         self.log = log
         self.onServing = onServing
     }
@@ -46,7 +48,7 @@ public struct AdminService: Service {
     ///
     /// - Throws: ``AdminServerError`` when an address is taken or may not be used.
     public func run() async throws {
-        let state = AdminRuntime()
+        let state = AdminRuntime(events: events)
         let handlers = AdminHandlers(
             control: control, dataPlane: dataPlane, admin: configuration.admin, state: state,
             build: build)
@@ -139,7 +141,8 @@ public struct AdminService: Service {
 
     private func sample(_ state: AdminRuntime) async throws {
         while !Task.isCancelled && !Task.isShuttingDownGracefully {
-            state.rates.sample(await control.view(), dataPlane.counterPages)
+            state.rates.sample(
+                await control.view(), dataPlane.counterPages, dataPlane.kernelCounters())
             state.watch(dataPlane.counterPages)
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(1)) }
         }

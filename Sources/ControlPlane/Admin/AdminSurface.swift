@@ -15,7 +15,8 @@ package struct AdminSurface: Sendable {
     package init(_ control: any ControlPlaneService, _ dataPlane: any DataPlaneHandle) {
         let handlers = AdminHandlers(
             control: control, dataPlane: dataPlane, admin: AdminConfiguration(),
-            state: AdminRuntime(), build: BuildFacts(version: "test", commit: "unknown"))
+            state: AdminRuntime(
+                events: EventLog(Logger(label: "admin") { _ in SwiftLogNoOpLogHandler() })), build: BuildFacts(version: "test", commit: "unknown"))
         let router = Router(context: AdminContext.self)
         router.add(middleware: AdminErrors(isReadOnly: false, routes: handlers.routes))
         for route in handlers.routes {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import DataPlane
+internal import struct Foundation.Date
 internal import Synchronization
 
 /// Sums of counters over all workers.
@@ -33,6 +34,7 @@ public final class RateSampler: Sendable {
         case service(UInt16, ServiceCounter)
         case backend(UInt16, BackendCounter)
         case drop(DropReason)
+        case kernel(KernelLoss)
         case worker(Int, Counter)
     }
 
@@ -40,6 +42,8 @@ public final class RateSampler: Sendable {
         var latest: [Key: UInt64] = [:]
         var taken: ContinuousClock.Instant?
         var rates: [Key: Double] = [:]
+        /// When a counter was last seen to have grown.
+        var growth: [Key: Date] = [:]
     }
 
     private let state = Mutex(State())
@@ -58,8 +62,26 @@ public final class RateSampler: Sendable {
                 guard let before = state.latest[value.key], value.value >= before else { return }
                 rates[value.key] = Double(value.value - before) / seconds
             }
+            let date = Date()
+            for (key, value) in values where value > state.latest[key] ?? value {
+                state.growth[key] = date
+            }
             state.latest = values
             state.taken = now
+        }
+    }
+
+    /// When a counter grew last, to within the time between two samples; `nil` when it was not
+    /// seen to.
+    ///
+    /// - Parameters:
+    ///   - key: The counter.
+    ///   - value: What it is now, which may be more than at the latest sample.
+    /// - Returns: When.
+    func lastGrowth(_ key: Key, now value: UInt64) -> Date? {
+        state.withLock { state in
+            if let latest = state.latest[key], value > latest { return Date() }
+            return state.growth[key]
         }
     }
 
@@ -70,7 +92,8 @@ public final class RateSampler: Sendable {
 extension RateSampler {
     /// Takes a sample of everything that rates are shown of.
     public func sample(
-        _ view: ControlView, _ pages: [CounterPage], at now: ContinuousClock.Instant = .now
+        _ view: ControlView, _ pages: [CounterPage], _ kernel: KernelCounters = .init(),
+        at now: ContinuousClock.Instant = .now
     ) {
         let sums = CounterSums(pages)
         var values: [Key: UInt64] = [:]
@@ -85,6 +108,7 @@ extension RateSampler {
             }
         }
         for reason in DropReason.allCases { values[.drop(reason)] = sums[reason] }
+        for loss in KernelLoss.allCases { values[.kernel(loss)] = loss.count(in: kernel) }
         for (index, page) in pages.enumerated() {
             for counter in [
                 Counter.busyNanoseconds, .idleNanoseconds, .blockedNanoseconds, .rounds,

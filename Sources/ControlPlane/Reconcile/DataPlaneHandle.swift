@@ -37,6 +37,11 @@ public protocol DataPlaneHandle: Sendable {
         _ packet: ProbePacket, under plan: ForwardingPlan, _ connection: ConnectionRecord?
     ) async throws(PublishError) -> (facts: TraceFacts, outcome: TraceOutcome)
 
+    /// Memory for copies of frames; nothing is copied before ``CaptureSource/start()``.
+    ///
+    /// - Throws: ``PublishError`` when there is no memory for it.
+    func capture(_ settings: CaptureSettings) throws(PublishError) -> any CaptureSource
+
     /// What the kernel counts for the sockets and the steering program.
     func kernelCounters() -> KernelCounters
 }

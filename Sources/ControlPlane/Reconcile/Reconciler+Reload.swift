@@ -44,6 +44,9 @@ extension Reconciler {
     ) async throws(ChangeRefused) -> ChangeReport {
         await gate.enter()
         defer { gate.leave() }
+        supervisor?.beginReload()
+        // Also of one that is refused: what ran before runs on.
+        defer { supervisor?.ready() }
         do throws(ChangeRefused) {
             let report = try await apply(try readSource(), by: user, confirm)
             lastReload.isSuccessful = true

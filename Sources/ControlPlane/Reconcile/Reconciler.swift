@@ -12,6 +12,7 @@ public actor Reconciler: ControlPlaneService {
     let events: EventLog
     let checker: HealthChecker?
     let source: ConfigurationSource?
+    let supervisor: Supervisor?
     let startedAt = Date()
 
     var desired: DesiredState
@@ -117,15 +118,18 @@ public actor Reconciler: ControlPlaneService {
     ///   - events: Where it tells what it does.
     ///   - checker: Who probes backends; without one, those that are to be probed stay unknown.
     ///   - source: The file that it reloads; `nil` when it was started from arguments.
+    ///   - supervisor: Who is told of reloads.
     /// - Throws: When the configuration is over what there is room for.
     public init(
         _ start: Start, link: any DataPlaneHandle, events: EventLog,
-        checker: HealthChecker? = nil, source: ConfigurationSource? = nil
+        checker: HealthChecker? = nil, source: ConfigurationSource? = nil,
+        supervisor: Supervisor? = nil
     ) throws(ChangeRefused) {
         self.link = link
         self.events = events
         self.checker = checker
         self.source = source
+        self.supervisor = supervisor
         compiler = start.compiler
         desired = start.desired
         generation = start.generation

@@ -53,13 +53,18 @@ public struct Supervisor: Sendable {
     public func reloading<Result: Sendable, Failure: Error>(
         _ reload: () async throws(Failure) -> Result
     ) async throws(Failure) -> Result {
+        beginReload()
+        defer { ready() }
+        return try await reload()
+    }
+
+    /// Says that a reload is under way; ``ready()`` says that it is over.
+    func beginReload() {
         // The time stamp tells the supervisor which reload is meant; Type=notify-reload wants it.
         var now = timespec()
         _ = unsafe clock_gettime(CLOCK_MONOTONIC, &now)
         let microseconds = now.tv_sec * 1_000_000 + now.tv_nsec / 1000
         send("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
-        defer { ready() }
-        return try await reload()
     }
 
     static func line(_ text: String) -> String {

@@ -2,8 +2,11 @@
 
 /// Whose packets a connection has, by number: in one word, as they are mostly passed on together.
 struct Parties: BitwiseCopyable {
+    /// The number of no service.
+    static let noService = UInt16.max
+
     var backend = MaglevTable.nobody
-    var service: UInt16 = 0
+    var service = noService
 }
 
 /// The record that pins a flow to a backend: one cache line.

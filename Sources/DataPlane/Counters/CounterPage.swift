@@ -21,7 +21,9 @@ public struct CounterPage: @unchecked Sendable {
     private static let firstService = (firstDrop + DropReason.allCases.count + 7) & ~7
     private static let firstBackend = firstService + serviceCapacity * serviceStride
     private static let firstSNATAddress = firstBackend + backendCapacity * backendStride
-    private static let wordCount = firstSNATAddress + snatAddressCapacity
+    private static let firstExample = firstSNATAddress + snatAddressCapacity
+    private static let wordCount =
+        firstExample + DropReason.allCases.count * DropExample.wordCount
 
     /// Bytes of memory that a page takes.
     public static var byteCount: Int { wordCount * 8 }
@@ -123,6 +125,11 @@ public struct CounterPage: @unchecked Sendable {
         let word = unsafe words + index
         unsafe word.pointee.store(
             word.pointee.load(ordering: .relaxed) &+ count, ordering: .relaxed)
+    }
+
+    /// Where the example of a drop reason lies.
+    func exampleWords(of reason: DropReason) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        unsafe words + Self.firstExample + Int(reason.rawValue) * DropExample.wordCount
     }
 
     private static func index(_ id: UInt16, _ counter: ServiceCounter) -> Int {

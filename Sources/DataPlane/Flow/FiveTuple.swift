@@ -60,6 +60,18 @@ public struct FiveTuple: Sendable, BitwiseCopyable {
         tail = Self.wide | UInt64(ports) << 8 | UInt64(transport)
     }
 
+    /// All of it, to be kept as it is.
+    var words: (UInt64, UInt64, UInt64, UInt64, UInt64) {
+        (first, tail, rest.0, rest.1, rest.2)
+    }
+
+    /// The tuple whose ``words`` were kept.
+    init(words: (UInt64, UInt64, UInt64, UInt64, UInt64)) {
+        first = words.0
+        tail = words.1
+        rest = (words.2, words.3, words.4)
+    }
+
     static let zero = FiveTuple(
         source: IPAddress(high: 0, low: 0), destination: IPAddress(high: 0, low: 0), ports: 0,
         transport: 0)

@@ -17,6 +17,7 @@ public struct Batch: ~Copyable {
     private let discarded: UnsafeMutablePointer<UInt64>
     private let states: UnsafeMutablePointer<PacketState>
     private let requested: UnsafeMutablePointer<IPAddress>
+    private let refusals: UnsafeMutablePointer<DropReason>
 
     /// Frames in the batch.
     public private(set) var count = 0
@@ -28,6 +29,8 @@ public struct Batch: ~Copyable {
     public internal(set) var handOffCount = 0
     /// Of the frames, the last ones that other workers received.
     public private(set) var handedOverCount = 0
+    /// By a bit each, the frames in whose place an answer is sent.
+    private var answered: UInt64 = 0
     /// Bytes of the outgoing frames.
     public var outgoingByteCount: UInt64 { outgoing.byteCount }
 
@@ -42,6 +45,8 @@ public struct Batch: ~Copyable {
         unsafe states.initialize(repeating: PacketState(), count: Self.capacity)
         unsafe requested = .allocate(capacity: Self.capacity)
         unsafe requested.initialize(repeating: FiveTuple.zero.source, count: Self.capacity)
+        unsafe refusals = .allocate(capacity: Self.capacity)
+        unsafe refusals.initialize(repeating: .malformed, count: Self.capacity)
     }
 
     deinit {
@@ -50,6 +55,7 @@ public struct Batch: ~Copyable {
         unsafe discarded.deallocate()
         unsafe states.deallocate()
         unsafe requested.deallocate()
+        unsafe refusals.deallocate()
     }
 
     // MARK: For the worker
@@ -72,6 +78,7 @@ public struct Batch: ~Copyable {
         discardedCount = 0
         requestedCount = 0
         handOffCount = 0
+        answered = 0
     }
 
     /// Frames to transmit.
@@ -180,6 +187,17 @@ public struct Batch: ~Copyable {
     mutating func drop(_ index: Int, for reason: DropReason) {
         self[index].verdict = .drop(reason)
         discard(address(at: index))
+    }
+
+    /// An answer is sent in place of the frame at `index`, which was refused.
+    mutating func answer(_ index: Int, for reason: DropReason) {
+        answered |= 1 << UInt64(index)
+        unsafe refusals[index] = reason
+    }
+
+    /// Why an answer is sent in place of a frame; `nil` when none is.
+    func answeredReason(at index: Int) -> DropReason? {
+        answered & 1 << UInt64(index) == 0 ? nil : unsafe refusals[index]
     }
 
     /// Adds a frame that came with an earlier batch.
@@ -333,6 +351,8 @@ struct PacketState: BitwiseCopyable {
     var candidate: UInt32 = 0
     var direction = Direction.unknown
     var verdict = Verdict.undecided
+    /// Whether a connection was looked for, and none was found.
+    var missed = false
     /// Of a packet that may begin a connection in `snat`.
     var proposal = SNATProposal()
 
@@ -357,5 +377,6 @@ struct PacketState: BitwiseCopyable {
         candidate = 0
         direction = .unknown
         verdict = .undecided
+        missed = false
     }
 }

@@ -49,6 +49,12 @@ public enum DropReason: UInt8, Error, CaseIterable, Sendable, BitwiseCopyable {
         }
     }
 
+    /// The reason that has a word; `nil` when none has.
+    public init?(token: String) {
+        guard let reason = Self.allCases.first(where: { $0.token == token }) else { return nil }
+        self = reason
+    }
+
     /// The word for it in metrics and output.
     public var token: String {
         switch self {

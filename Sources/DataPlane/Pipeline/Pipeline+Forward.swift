@@ -34,6 +34,7 @@ extension Pipeline {
         }
 
         counters.add(1, to: .lookupMisses)
+        batch[index].missed = true
         guard !isOwn(batch[index].flow.source, snapshot) else { throw .badSource }
         let backendID =
             named
@@ -66,6 +67,7 @@ extension Pipeline {
         }
         guard entry != 0 else {
             counters.add(1, to: .lookupMisses)
+            batch[index].missed = true
             throw .noConnection
         }
         counters.add(1, to: .lookupHits)

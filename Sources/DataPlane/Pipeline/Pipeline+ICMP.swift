@@ -125,6 +125,7 @@ extension Pipeline {
         let entry = connection(of: owner).flatMap { admitsTracked($0, snapshot) ? $0 : nil }
         if entry == nil, try passOn(&batch, index, snapshot) { return }
         batch[index].service = id
+        batch[index].missed = entry == nil
         if let entry, connections[entry].mode == .snat {
             let reply = replyFlow(of: entry, snapshot)
             batch[index].backend = connections[entry].backend
@@ -176,7 +177,10 @@ extension Pipeline {
         let entry = connections.find(snapshot.flowHash.hash(reply)) {
             isReply(reply, to: $0, snapshot)
         }
-        guard entry != 0, admitsTracked(entry, snapshot) else { throw .noConnection }
+        guard entry != 0, admitsTracked(entry, snapshot) else {
+            batch[index].missed = true
+            throw .noConnection
+        }
         let key = connections[entry].key
         batch[index].service = connections[entry].service
         batch[index].backend = connections[entry].backend

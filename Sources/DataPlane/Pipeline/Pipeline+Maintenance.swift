@@ -99,6 +99,7 @@ extension Pipeline {
             batch.discard(descriptor.addr)
             counters.add(1, to: .waitingDropped)
             counters.add(DropReason.noNeighbour)
+            counters.note(DropExample(nextHop: address, reason: .noNeighbour, tick: tick))
             return .drop
         }
     }

@@ -44,6 +44,7 @@ extension Pipeline {
         guard let packet else { return false }
         batch.transmit(index, as: packet, insteadOf: frame)
         batch[index].parties = parties
+        batch[index].missed = true
         counters.add(1, to: .lookupMisses)
         counters.addIn(bytes: UInt64(frames[index].layout.packetLength), of: parties)
         return true

@@ -28,6 +28,8 @@ public struct Pipeline: ~Copyable {
     /// Identification of the next outer header that needs one.
     var identification: UInt16 = 0
     var sweep = Sweep()
+    /// When the batch came that is being processed.
+    var now = Tick(milliseconds: 0)
     /// Generation and time of the latest look at the waiting frames.
     var reviewed: (generation: UInt64, tick: Tick) = (0, Tick(milliseconds: 0))
 
@@ -67,6 +69,7 @@ public struct Pipeline: ~Copyable {
     public mutating func process(
         _ batch: inout Batch, with snapshot: borrowing ForwardingSnapshot, at tick: Tick
     ) {
+        now = tick
         read(&batch, snapshot)
         lookUp(&batch, snapshot)
         forward(&batch, snapshot, tick)
@@ -181,7 +184,11 @@ public struct Pipeline: ~Copyable {
         batch[index].isRead()
         guard
             let frame = memory.frame(at: batch.address(at: index), length: batch.length(at: index))
-        else { return settle(&batch, index, for: .malformed) }
+        else {
+            batch[index].flow = .zero
+            batch[index].layout = FrameLayout()
+            return settle(&batch, index, for: .malformed)
+        }
         do throws(DropReason) {
             let parsed = try FlowParser.parse(frame, on: snapshot.link)
             batch[index].flow = parsed.flow
@@ -193,6 +200,9 @@ public struct Pipeline: ~Copyable {
             batch[index].hash = snapshot.flowHash.hash(parsed.flow)
             connections.prefetchBucket(batch[index].hash)
         } catch {
+            // For people who look for it; nothing is decided by it.
+            batch[index].flow = FlowParser.glimpse(frame, on: snapshot.link)
+            batch[index].layout = FrameLayout()
             settle(&batch, index, for: error)
         }
     }
@@ -295,6 +305,8 @@ public struct Pipeline: ~Copyable {
     ) {
         if reason.mayBeAnswered, answer(&batch, index, reason, snapshot, tick) {
             counters.add(reason)
+            batch.answer(index, for: reason)
+            batch.noteDrop(index, for: reason, in: counters, at: now)
         } else {
             drop(&batch, index, for: reason)
         }
@@ -304,6 +316,7 @@ public struct Pipeline: ~Copyable {
     func drop(_ batch: inout Batch, _ index: Int, for reason: DropReason) {
         batch.drop(index, for: reason)
         counters.add(reason)
+        batch.noteDrop(index, for: reason, in: counters, at: now)
     }
 }
 

@@ -58,7 +58,8 @@ struct AdminClient {
         }
     }
 
-    private func refusal(_ answer: Answer) -> CommandFailure {
+    /// The failure that the daemon's refusal is.
+    func refusal(_ answer: Answer) -> CommandFailure {
         let document = try? AdminJSON.decode(ErrorDocument.self, from: answer.body)
         let message = document?.error.message ?? "the daemon answers with status \(answer.status)"
         switch answer.status {
@@ -76,11 +77,7 @@ struct AdminClient {
     func send(_ method: String, _ target: String, _ body: Data? = nil) throws -> Answer {
         let descriptor = try connect()
         defer { close(descriptor) }
-        var request = "\(method) \(target) HTTP/1.1\r\nHost: xdplb\r\nConnection: close\r\n"
-        if let body {
-            request += "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n"
-        }
-        var bytes = Array((request + "\r\n").utf8)
+        var bytes = Array(requestHead(method, target, body).utf8)
         bytes += body.map { Array($0) } ?? []
         write(bytes, to: descriptor)
         guard let answer = Self.parse(try readAll(descriptor)) else {
@@ -94,7 +91,19 @@ struct AdminClient {
         return answer
     }
 
-    private func connect() throws -> Int32 {
+    /// A request up to its body.
+    func requestHead(_ method: String, _ target: String, _ body: Data?) -> String {
+        var request = "\(method) \(target) HTTP/1.1\r\nHost: xdplb\r\nConnection: close\r\n"
+        if let body {
+            request += "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n"
+        }
+        return request + "\r\n"
+    }
+
+    /// Connects to the daemon.
+    ///
+    /// - Throws: ``CommandFailure`` when nobody answers.
+    func connect() throws -> Int32 {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -140,7 +149,7 @@ struct AdminClient {
     }
 
     /// Writes as much as the daemon takes: one that refuses early answers, and reads no more.
-    private func write(_ bytes: [UInt8], to descriptor: Int32) {
+    func write(_ bytes: [UInt8], to descriptor: Int32) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { bytes in

@@ -29,16 +29,19 @@ enum Colour: String {
     }
 
     /// Columns that a text takes, in which colours take none.
-    static func width(of text: String) -> Int {
-        var width = 0
+    static func width(of text: String) -> Int { plain(text).count }
+
+    /// A text without its colours.
+    static func plain(_ text: String) -> String {
+        var plain = ""
         var isInside = false
         for character in text {
             switch character {
             case "\u{1b}": isInside = true
             case "m" where isInside: isInside = false
-            default: if !isInside { width += 1 }
+            default: if !isInside { plain.append(character) }
             }
         }
-        return width
+        return plain
     }
 }

@@ -57,10 +57,13 @@ struct BackendCommand: ParsableCommand {
 
         @Argument(help: "Name or VIP:PORT/PROTOCOL; all services unless given.")
         var service: String?
+        @OptionGroup var watch: WatchOptions
         @OptionGroup var socket: SocketOptions
         @OptionGroup var output: OutputOptions
 
-        func run() throws {
+        func run() throws { try watch(show) }
+
+        private func show() throws {
             let target = service.map { "/api/v1/services/\($0.escapedForURL)/backends" }
             let list = try socket.client.get(
                 BackendListDocument.self, target ?? "/api/v1/backends")

@@ -19,10 +19,13 @@ struct ServiceCommand: ParsableCommand {
             abstract: "List services with their rates.",
             discussion: "For example:  xdplb service list -o json")
 
+        @OptionGroup var watch: WatchOptions
         @OptionGroup var socket: SocketOptions
         @OptionGroup var output: OutputOptions
 
-        func run() throws {
+        func run() throws { try watch(show) }
+
+        private func show() throws {
             let list = try socket.client.get(ServiceListDocument.self, "/api/v1/services")
             try output.print(list) {
                 var table = TableText(

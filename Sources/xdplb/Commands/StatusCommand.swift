@@ -9,10 +9,13 @@ struct StatusCommand: ParsableCommand {
         abstract: "Show on one screen whether all is well, the worst first.",
         discussion: "For example:  xdplb status; xdplb status -o json")
 
+    @OptionGroup var watch: WatchOptions
     @OptionGroup var socket: SocketOptions
     @OptionGroup var output: OutputOptions
 
-    func run() throws {
+    func run() throws { try watch(show) }
+
+    private func show() throws {
         let status = try socket.client.get(StatusDocument.self, "/api/v1/status")
         if output.format == .json { return try output.printJSON(status) }
         print(

@@ -79,7 +79,8 @@ struct Daemon {
             ReloadSignal(reconciler: reconciler),
             AdminService(
                 configuration: configuration, control: reconciler, dataPlane: parts.link,
-                build: BuildFacts(version: Version.text, commit: Version.commit), log: log,
+                build: BuildFacts(version: Version.text, commit: Version.commit),
+                events: events, log: log,
                 onServing: { supervisor.ready() }),
             SupervisorService(supervisor, control: reconciler, dataPlane: parts.link),
         ]
@@ -167,7 +168,8 @@ struct Daemon {
     ) throws(CommandFailure) -> Reconciler {
         do {
             return try Reconciler(
-                parts.start, link: parts.link, events: events, checker: checker, source: source)
+                parts.start, link: parts.link, events: events, checker: checker, source: source,
+                supervisor: supervisor)
         } catch {
             throw CommandFailure(.refused, error.message)
         }

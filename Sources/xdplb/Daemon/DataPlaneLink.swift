@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import ControlPlane
+public import ControlPlane
 internal import DataPlane
 internal import Synchronization
-internal import Workers
+public import Workers
 internal import XSKRing
 
 /// The data path as the control plane sees it: workers, sockets and steering program.
@@ -67,6 +67,14 @@ final class DataPlaneLink: DataPlaneHandle {
         }
     }
 
+    func capture(_ settings: CaptureSettings) throws(PublishError) -> any CaptureSource {
+        do throws(XSKError) {
+            return try pool.capture(settings)
+        } catch {
+            throw PublishError(error.description)
+        }
+    }
+
     func kernelCounters() -> KernelCounters {
         var counters = KernelCounters()
         steering.withLock { steered in
@@ -118,3 +126,5 @@ final class DataPlaneLink: DataPlaneHandle {
         pool.stop()
     }
 }
+
+extension WorkerCapture: CaptureSource {}

@@ -101,18 +101,3 @@ package struct MemoryDocument: Codable, Sendable {
     package var hugePages: Bool
     @Nullable package var numaNode: Int?
 }
-
-/// The document `xdplb.drops/1`.
-package struct DropsDocument: Codable, Sendable {
-    /// A reason.
-    package struct Reason: Codable, Sendable {
-        package var reason: String
-        package var perSecond: Double
-        package var total: UInt64
-    }
-
-    package var schema = "xdplb.drops/1"
-    package var generation: UInt64
-    package var time: String
-    package var drops: [Reason]
-}

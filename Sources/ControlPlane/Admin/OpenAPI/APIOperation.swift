@@ -22,6 +22,8 @@ struct APIOperation: Sendable {
         case document(any (Decodable & Sendable).Type, String)
         /// Something else than a document, by its media type.
         case other(String)
+        /// Nothing but 204.
+        case nothing
         /// `ok` with 200, `not ok` with 503.
         case probe
     }

@@ -4,7 +4,7 @@ internal import HTTPTypes
 
 extension AdminHandlers {
     /// What there is to say about each of ``routes``; a test compares the two.
-    static let operations: [APIOperation] = probes + reads + connectionRoutes + changes
+    static let operations: [APIOperation] = probes + reads + connectionRoutes + captures + changes
 
     private static let service = "/api/v1/services/{service}"
 
@@ -91,6 +91,21 @@ extension AdminHandlers {
             summary: "Where a packet would go; nothing is sent or changed",
             body: TraceRequest.self, answer: .document(TraceDocument.self, "xdplb.trace/1"),
             refusals: [400, 409], exposure: .socketOnly),
+    ]
+
+    private static let captures: [APIOperation] = [
+        .init(
+            method: .post, path: "/api/v1/capture",
+            summary: "Frames as received and as sent, until a bound is reached",
+            body: CaptureRequest.self, answer: .other("application/x-pcapng"),
+            refusals: [400, 404, 409, 500], exposure: .socketOnly),
+        .init(
+            method: .delete, path: "/api/v1/capture", summary: "End the capture that runs",
+            parameters: [
+                APIParameter(
+                    name: "number", place: .query, schema: ["type": "integer", "minimum": 0],
+                    summary: "Only when it is the one of this number")
+            ], answer: .nothing, refusals: [400, 404], exposure: .socketOnly),
     ]
 
     private static let changes: [APIOperation] = [

@@ -81,6 +81,8 @@ enum OpenAPIDocument {
             }
         case .other(let media):
             responses["200"] = ["description": "The text", "content": .object([media: [:]])]
+        case .nothing:
+            responses["204"] = ["description": "Done"]
         case .probe:
             let content: JSONValue = ["text/plain": ["schema": ["enum": ["ok\n", "not ok\n"]]]]
             responses["200"] = ["description": "Yes", "content": content]

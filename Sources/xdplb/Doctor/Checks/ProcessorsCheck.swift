@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ControlPlane
 
 /// Whether each worker has a core to itself, at full speed.
 struct ProcessorsCheck: DoctorCheck {
