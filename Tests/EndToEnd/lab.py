@@ -152,11 +152,12 @@ class Lab:
             wait_until(lambda: self.status()["ready"], "the daemon is ready")
         return self.daemon
 
-    def launch(self, *arguments):
+    def launch(self, *arguments, environment=None):
         """Runs the daemon and returns when it answers."""
         with open(self.dir / "xdplb.log", "a") as log:
             self.daemon = self.spawn("lb", *self.wrapper, XDPLB, "run", "--admin-socket", self.socket, "--state-directory",
-                                     str(self.dir / "state"), "--http-listen", "127.0.0.1:9660", *arguments, stderr=log)
+                                     str(self.dir / "state"), "--http-listen", "127.0.0.1:9660", *arguments, stderr=log,
+                                     env={**os.environ, **(environment or {})})
         wait_until(lambda: self.daemon.poll() is not None or self.is_answering(), "the daemon answers")
         assert self.daemon.poll() is None, (self.dir / "xdplb.log").read_text()
 

@@ -76,7 +76,7 @@ public struct OfflineControl: Sendable {
     public func plan(to configuration: Configuration) throws(ChangeRefused) -> ConfigurationPlan {
         var configuration = configuration
         configuration.interface.fixedNextHops = desired.configuration.interface.fixedNextHops
-        let next = desired.reloading(configuration, at: Date()).state
+        let next = desired.reloading(configuration, at: .now).state
         let compiled = try compiler.compile(
             next, observed, running.identities, known: running.services,
             generation: running.plan.generation + 1)

@@ -16,7 +16,7 @@ extension Reconciler {
             throw Self.refusal(error)
         }
         let configuration = source?.adjusted(file.configuration) ?? file.configuration
-        let next = desired.reloading(configuration, at: Date()).state
+        let next = desired.reloading(configuration, at: .now).state
         return makePlan(next, try compile(next))
     }
 
@@ -95,7 +95,7 @@ extension Reconciler {
     private func apply(
         _ file: SourceFile, by user: String, _ confirm: Duration?
     ) async throws(ChangeRefused) -> ChangeReport {
-        let (next, lost) = desired.reloading(file.configuration, at: Date())
+        let (next, lost) = desired.reloading(file.configuration, at: .now)
         var compiled = try compile(next)
         let plan = makePlan(next, compiled)
         guard plan.restarts.isEmpty else {
@@ -167,7 +167,7 @@ extension Reconciler {
         guard let origin = confirmation?.origin, lastReload.confirmUntil != nil else { return }
         confirmation = nil
         lastReload.confirmUntil = nil
-        let next = origin.returning(from: desired, at: Date())
+        let next = origin.returning(from: desired, at: .now)
         var report = ChangeReport(
             lines: [], generation: generation + 1, isDryRun: false, workers: 0, took: .zero,
             movedSlots: 0, endedConnections: 0)

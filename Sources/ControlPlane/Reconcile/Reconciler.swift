@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import DataPlane
-public import struct Foundation.Date
+internal import struct Foundation.Date
 
 /// Brings what runs to what is wanted: compiles, publishes, and keeps what was published.
 ///
@@ -210,10 +210,10 @@ public actor Reconciler: ControlPlaneService {
     }
 
     /// Ends the connections of backends whose time is over.
-    public func endRetired(at date: Date) async {
+    public func endRetired(at now: ContinuousClock.Instant) async {
         await gate.enter()
         defer { gate.leave() }
-        let over = desired.retiring.filter { $0.deadline <= date }
+        let over = desired.retiring.filter { $0.deadline <= now }
         guard !over.isEmpty else { return }
         for retired in over {
             let ended = await end(retired)
@@ -225,7 +225,7 @@ public actor Reconciler: ControlPlaneService {
                 ])
         }
         var next = desired
-        next.retiring.removeAll { $0.deadline <= date }
+        next.retiring.removeAll { $0.deadline <= now }
         do {
             try await publish(try compile(next), next, by: "drain_timeout")
             for retired in over { running.identities.releaseBackend(retired.key) }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import DataPlane
-internal import struct Foundation.Date
 
 /// What becomes of the state when the file is read again.
 extension DesiredState {
@@ -10,7 +9,9 @@ extension DesiredState {
     /// backends keep their connections for their service's drain timeout.
     ///
     /// - Returns: The state, and the services whose changes by command are overwritten.
-    func reloading(_ file: Configuration, at date: Date) -> (state: DesiredState, lost: [String]) {
+    func reloading(
+        _ file: Configuration, at now: ContinuousClock.Instant
+    ) -> (state: DesiredState, lost: [String]) {
         var next = DesiredState(file, keeping: overrides)
         next.retiring = retiring.filter { old in
             next.effectiveBackends(old.service).map { backends in
@@ -24,17 +25,19 @@ extension DesiredState {
                 next.retiring.append(
                     RetiringBackend(
                         service: service.name, configuration: backend,
-                        deadline: date.addingTimeInterval(service.policy.drainTimeout.seconds)))
+                        deadline: now + service.policy.drainTimeout))
             }
         }
         return (next, servicesChangedByCommand)
     }
 
     /// The state before another one, with what was removed since on its way out.
-    func returning(from later: DesiredState, at date: Date) -> DesiredState {
+    func returning(
+        from later: DesiredState, at now: ContinuousClock.Instant
+    ) -> DesiredState {
         var next = self
         next.file = later.file
-        next.retiring = later.reloading(configuration, at: date).state.retiring
+        next.retiring = later.reloading(configuration, at: now).state.retiring
         return next
     }
 

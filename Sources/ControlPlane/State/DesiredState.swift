@@ -8,8 +8,8 @@ struct DesiredState: Sendable {
     struct RetiringBackend: Sendable {
         var service: String
         var configuration: BackendConfiguration
-        /// When its connections end.
-        var deadline: Date
+        /// When its connections end, by a clock that nobody sets.
+        var deadline: ContinuousClock.Instant
     }
 
     /// Who changed a backend last, and when.
@@ -67,12 +67,12 @@ struct DesiredState: Sendable {
     ///
     /// - Throws: When the change makes no sense here; the receiver stays as it is.
     func applying(
-        _ change: Change, by user: String, at date: Date
+        _ change: Change, by user: String, at date: Date, now: ContinuousClock.Instant = .now
     ) throws(ChangeRefused) -> (state: DesiredState, line: String) {
         var next = self
         let line =
             switch change {
-            case .updateService(let update): try next.update(update, date)
+            case .updateService(let update): try next.update(update, now)
             case .deleteService(let reference, _): try next.delete(reference)
             case .setAdminState(let reference, let state):
                 try next.change(reference, user, date) { backend in
@@ -136,7 +136,7 @@ struct DesiredState: Sendable {
     }
 
     private mutating func update(
-        _ update: ServiceUpdate, _ date: Date
+        _ update: ServiceUpdate, _ now: ContinuousClock.Instant
     ) throws(ChangeRefused) -> String {
         guard let index = update.service.exactIndex(in: configuration.services) else {
             return try create(update)
@@ -174,8 +174,7 @@ struct DesiredState: Sendable {
         let sharing = configuration.services.filter { $0.backendsFrom == service.name }
         for changed in [service] + sharing { try check(changed) }
 
-        let deadline = date.addingTimeInterval(
-            (update.drainTimeout ?? service.policy.drainTimeout).seconds)
+        let deadline = now + (update.drainTimeout ?? service.policy.drainTimeout)
         for owner in [service.name] + sharing.map(\.name) {
             retiring.removeAll { old in
                 old.service == owner

@@ -39,7 +39,7 @@ struct TopCommand: ParsableCommand {
             } else {
                 if looks == 0 { print(TopView.heading) }
                 print(view.line)
-                _ = unsafe fflush(nil)
+                _ = fflush(nil)
             }
             looks += 1
             if looks == lines { return }

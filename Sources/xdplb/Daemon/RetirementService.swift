@@ -9,7 +9,7 @@ struct RetirementService: Service {
 
     func run() async throws {
         while !Task.isCancelled && !Task.isShuttingDownGracefully {
-            await reconciler.endRetired(at: Date())
+            await reconciler.endRetired(at: .now)
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(1)) }
         }
     }

@@ -32,16 +32,16 @@ import Testing
 
     @Test func whatACommandSetStaysUntilTheFileChangesTheSameKey() throws {
         let state = try drained(DesiredState(Self.file("20.1.1.10", "20.1.1.20")))
-        let same = state.reloading(Self.file("20.1.1.10", "20.1.1.20"), at: Date())
+        let same = state.reloading(Self.file("20.1.1.10", "20.1.1.20"), at: .now)
         #expect(adminStates(same.state) == [.draining, .active])
         #expect(same.lost.isEmpty)
         // Another key of the backend changes: the state stays.
-        let other = state.reloading(Self.file("20.1.1.10", "20.1.1.20", weight: 7), at: Date())
+        let other = state.reloading(Self.file("20.1.1.10", "20.1.1.20", weight: 7), at: .now)
         #expect(adminStates(other.state) == [.draining, .active])
         #expect(other.state.configuration.services[0].backends[0].weight == 7)
         var changed = Self.file("20.1.1.10", "20.1.1.20")
         changed.services[0].backends[0].adminState = .disabled
-        #expect(adminStates(state.reloading(changed, at: Date()).state) == [.disabled, .active])
+        #expect(adminStates(state.reloading(changed, at: .now).state) == [.disabled, .active])
     }
 
     @Test func overridesAreWrittenAndReadBack() throws {
@@ -58,11 +58,11 @@ import Testing
 
     @Test func aRemovedBackendRetiresAndOneThatComesBackDoesNot() {
         let before = DesiredState(Self.file("20.1.1.10", "20.1.1.20"))
-        let without = before.reloading(Self.file("20.1.1.10"), at: Date()).state
+        let without = before.reloading(Self.file("20.1.1.10"), at: .now).state
         #expect(without.retiring.map(\.configuration.name) == ["20.1.1.20"])
-        let back = without.reloading(Self.file("20.1.1.10", "20.1.1.20"), at: Date()).state
+        let back = without.reloading(Self.file("20.1.1.10", "20.1.1.20"), at: .now).state
         #expect(back.retiring.isEmpty)
-        let undone = before.returning(from: without, at: Date())
+        let undone = before.returning(from: without, at: .now)
         #expect(undone.retiring.isEmpty)
         #expect(undone.differsFromFile)
     }
@@ -73,7 +73,7 @@ import Testing
             service: .name("web"),
             backends: [BackendConfiguration(address: PlanFixture.address("20.1.1.30"))])
         let changed = try state.applying(.updateService(update), by: "alice", at: Date()).state
-        #expect(changed.reloading(Self.file("20.1.1.10"), at: Date()).lost == ["web"])
+        #expect(changed.reloading(Self.file("20.1.1.10"), at: .now).lost == ["web"])
     }
 
     @Test func everyKeyThatDiffersIsToldAndOnlyThose() {
