@@ -67,6 +67,7 @@ struct CaptureRun {
             begin(place)
             end = try await copy(place, output)
             await source.stop()
+            try await flush(output)
             while end != .count, drain() { try await flush(output) }
             writeStatistics()
             try await flush(output)

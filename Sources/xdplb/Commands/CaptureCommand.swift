@@ -34,7 +34,10 @@ struct CaptureCommand: ParsableCommand {
         []
     @Option(
         help: ArgumentHelp(
-            "Only frames that a classic BPF program accepts as received: \"$(tcpdump -ddd EXPR)\".",
+            """
+            Only frames that a classic BPF program accepts as received, such as \
+            "$(tcpdump -y EN10MB -ddd EXPR)".
+            """,
             valueName: "program"))
     var bpf: String?
     @Option(

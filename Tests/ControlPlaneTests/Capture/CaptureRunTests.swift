@@ -129,6 +129,22 @@ private final class HarnessSource: CaptureSource {
         _ = harness
     }
 
+    @Test func `what is in the rings at the end is still sent, however much it is`() async throws {
+        let frame = PacketBuilder().with { $0.payload = [UInt8](repeating: 7, count: 1000) }.frame
+        let (harness, source) = Self.captured([[UInt8]](repeating: frame, count: 1500))
+        var bytes: [UInt8] = []
+        try await Self.run(
+            source, CaptureBounds(seconds: 3600), isStopping: { true }, { bytes += $0 })
+        let path = NSTemporaryDirectory() + "xdplb-rest-\(UUID().uuidString).pcapng"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try Data(bytes).write(to: URL(fileURLWithPath: path))
+        var reader = try CaptureFileReader(path: path)
+        var count = 0
+        while try reader.next() != nil { count += 1 }
+        #expect(count == 2 * 1500)
+        _ = harness
+    }
+
     @Test func `a reader that is gone ends it`() async throws {
         struct Gone: Error {}
         let (harness, source) = Self.captured([PacketBuilder().frame])
