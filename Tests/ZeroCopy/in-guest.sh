@@ -100,9 +100,21 @@ refuses() { # words of the message…: the daemon ends by itself, says them, and
     grep -m 1 error /tmp/refused.log | cut -c 1-400
 }
 
+doctor_says() { # words of it…: backends do not answer here, so its exit code says nothing
+    /xdplb doctor --config "$config" --admin-socket "$socket" >/tmp/doctor.log 2>&1
+    local word
+    for word in "$@"; do
+        grep -q -- "$word" /tmp/doctor.log || { cat /tmp/doctor.log; return 1; }
+    done
+    grep -m 1 -- "$1" /tmp/doctor.log
+}
+
 run_serves() {
     configure "bind_mode: zerocopy"
+    check "the doctor finds zero-copy by a trial" doctor_says "native XDP, zero-copy"
+    check "nothing is attached after it" is_detached
     check "starts in zero-copy" start || return
+    check "the doctor finds it running" doctor_says "running with native XDP, zerocopy mode"
     check "the kernel says zero-copy for each of $queues queues" is_zerocopy
     check "dsr, every payload" peer dsr 400 200
     check "dsr, 1514 bytes with the outer header" peer dsr 100 1480
@@ -129,6 +141,7 @@ run_refuses() {
     check "nothing is attached after it" is_detached
     configure "bind_mode: zerocopy, chunk_size: 2048"
     ip link set dut0 mtu 1900
+    check "the doctor says it before" doctor_says "hold frames of MTU 1770"
     check "an MTU over the chunk is refused" refuses "2048"
     check "nothing is attached after it" is_detached
     ip link set dut0 mtu 1500
@@ -141,6 +154,7 @@ run_small_chunks() {
 
 run_no_platform() {
     configure "bind_mode: zerocopy"
+    check "the doctor says it before" doctor_says "zero-copy was refused (EINVAL)" "VIRTIO_F_ACCESS_PLATFORM"
     check "virtio without ACCESS_PLATFORM is refused" refuses "zerocopy"
     check "nothing is attached after it" is_detached
     configure "bind_mode: auto"
@@ -151,6 +165,7 @@ run_no_platform() {
 
 run_grown() {
     configure "bind_mode: zerocopy"
+    check "the doctor says it before" doctor_says "virtio adds" "ethtool -L dut0 combined"
     check "queues that the driver adds at attach are refused" refuses "queues"
     check "nothing is attached after it" is_detached
 }

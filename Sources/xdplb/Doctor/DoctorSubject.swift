@@ -122,9 +122,7 @@ extension DoctorSubject {
         let backends = try client.get(BackendListDocument.self, "/api/v1/backends").backends
         return list.services.map { service in
             let keys = service.keys.compactMap { ServiceKey($0) }
-            var seen: Set<IPPrefix> = []
-            var vips: [IPPrefix] = []
-            for key in keys where seen.insert(key.vips).inserted { vips.append(key.vips) }
+            let vips = keys.map(\.vips).uniqued()
             let ports = keys.filter { $0.vips == vips.first }
                 .map { ServicePort(ports: $0.ports, transport: $0.transport) }
             return ServiceConfiguration(

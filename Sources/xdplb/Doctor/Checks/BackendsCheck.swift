@@ -130,11 +130,3 @@ extension BackendsCheck.Patient {
         return Remedy("xdplb decap attach --interface eth0\(vips)\(trust) --setup", on: name)
     }
 }
-
-extension Sequence where Element: Hashable {
-    /// Each element once, where it is first.
-    func uniqued() -> [Element] {
-        var seen: Set<Element> = []
-        return filter { seen.insert($0).inserted }
-    }
-}
