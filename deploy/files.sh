@@ -6,6 +6,8 @@ binary=/usr/bin/xdplb
 configuration=/etc/xdplb/xdplb.yaml
 state=/var/lib/xdplb
 unit=/usr/lib/systemd/system/xdplb.service
+# Further settings of the unit.
+additions=/usr/lib/systemd/system/xdplb.service.d
 users=/usr/lib/sysusers.d/xdplb.conf
 library=/usr/lib/xdplb
 documents=/usr/share/doc/xdplb

@@ -74,6 +74,9 @@ check "  and leaves the configuration alone" grep -q "name: lb9" /etc/xdplb/xdpl
 echo "wieght: 7" >>/etc/xdplb/xdplb.yaml
 check "a configuration that the version refuses is warned about" says 0 "unknown key 'wieght'" install
 
+check "on an older kernel the unit gets a fifth capability" says 0 "xdplb.service.d/perfmon.conf" with uname 6.1.0-47-amd64 install
+check "  and is good with it" is_silent systemd-analyze verify xdplb.service
+
 echo "--- tune"
 tuner=(/usr/lib/xdplb/tune lb0)
 settings() { ethtool -l lb0; ethtool -k lb0; cat /proc/irq/*/smp_affinity_list; }

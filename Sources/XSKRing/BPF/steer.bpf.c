@@ -248,7 +248,8 @@ static __always_inline int is_our_icmp(const struct frame *frame, const struct p
 	__u32 quote = packet->transport + sizeof(union transport);
 	__u8 type = icmp[0];
 	__u8 code = icmp[1];
-	struct packet quoted;
+	/* Zero, as speculation reads it where it was not filled. */
+	struct packet quoted = {};
 
 	if (packet->is_ipv6 && is_discovery(type))
 		return 0;
