@@ -11,8 +11,10 @@ struct AdminHandlers: Sendable {
     let admin: AdminConfiguration
     let state: AdminRuntime
     let version: String
+    /// Whether there is a page.
+    var hasDashboard = true
 
-    private func documents() async -> AdminDocuments {
+    func documents() async -> AdminDocuments {
         let pages = dataPlane.counterPages
         return AdminDocuments(
             view: await control.view(), sums: CounterSums(pages), pages: pages,

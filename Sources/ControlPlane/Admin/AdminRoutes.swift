@@ -46,6 +46,7 @@ extension AdminHandlers {
             route(.get, "/api/v1/neighbours", .everywhere, listNeighbours),
             route(.get, "/api/v1/workers", .everywhere, listWorkers),
             route(.get, "/api/v1/interfaces", .everywhere, listInterfaces),
+            route(.get, "/api/v1/events", .everywhere, events),
             route(.get, "/api/v1/connections", .socketOnly, listConnections),
             route(.get, "/api/v1/connections/count", .socketOnly, countConnections),
             route(.delete, "/api/v1/connections", .socketOnly, flushConnections),
@@ -54,6 +55,21 @@ extension AdminHandlers {
             route(.delete, service, .socketOnly, deleteService),
             route(.put, "\(service)/mode", .socketOnly, setMode),
             route(.patch, "\(service)/backends/{backend}", .socketOnly, changeBackend),
+        ] + (hasDashboard ? pageRoutes : [])
+    }
+
+    private var pageRoutes: [AdminRoute] {
+        [
+            AdminRoute(method: .get, path: "/", exposure: .everywhere, handler: dashboard),
+            AdminRoute(
+                method: .get, path: "/dashboard.css", exposure: .everywhere,
+                handler: dashboardStyle),
+            AdminRoute(
+                method: .get, path: "/dashboard.js", exposure: .everywhere,
+                handler: dashboardScript),
+            AdminRoute(
+                method: .get, path: "/dashboard.svg", exposure: .everywhere,
+                handler: dashboardIcon),
         ]
     }
 
@@ -61,7 +77,10 @@ extension AdminHandlers {
     func router(_ listener: AdminRoute.Exposure) -> Router<AdminContext> {
         let router = Router(context: AdminContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: AdminErrors(isReadOnly: listener == .everywhere))
-        if listener == .socketOnly { router.add(middleware: AdminAccess(admin: admin)) }
+        switch listener {
+        case .socketOnly: router.add(middleware: AdminAccess(admin: admin))
+        case .everywhere: router.add(middleware: AdminHostCheck(control: control))
+        }
         for route in routes where listener == .socketOnly || route.exposure == .everywhere {
             router.on(RouterPath(route.path), method: route.method, use: route.handler)
         }

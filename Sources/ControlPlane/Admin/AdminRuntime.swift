@@ -2,11 +2,13 @@
 internal import DataPlane
 internal import Synchronization
 
-/// What the routes share: rates, whether the workers run, whether the daemon is on its way out.
+/// What the routes share: rates, who listens to events, whether the workers run, whether the daemon
+/// is on its way out.
 ///
 /// Written by the sampling task and by requests, read by requests.
 final class AdminRuntime: Sendable {
     let rates = RateSampler()
+    let events = EventHub()
     private let stopping = Atomic<Bool>(false)
     private let rounds = Mutex<[(count: UInt64, changed: ContinuousClock.Instant)]>([])
 
@@ -14,7 +16,10 @@ final class AdminRuntime: Sendable {
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
     /// Says that the daemon is on its way out.
-    func stop() { stopping.store(true, ordering: .relaxed) }
+    func stop() {
+        stopping.store(true, ordering: .relaxed)
+        events.end()
+    }
 
     /// Notes how many rounds each worker has done.
     func watch(_ pages: [CounterPage], at now: ContinuousClock.Instant = .now) {

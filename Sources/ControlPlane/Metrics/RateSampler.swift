@@ -34,6 +34,7 @@ public final class RateSampler: Sendable {
         case backend(UInt16, BackendCounter)
         case drop(DropReason)
         case worker(Int, Counter)
+        case ringLosses
     }
 
     private struct State {
@@ -70,7 +71,8 @@ public final class RateSampler: Sendable {
 extension RateSampler {
     /// Takes a sample of everything that rates are shown of.
     public func sample(
-        _ view: ControlView, _ pages: [CounterPage], at now: ContinuousClock.Instant = .now
+        _ view: ControlView, _ pages: [CounterPage], _ kernel: KernelCounters,
+        at now: ContinuousClock.Instant = .now
     ) {
         let sums = CounterSums(pages)
         var values: [Key: UInt64] = [:]
@@ -93,6 +95,7 @@ extension RateSampler {
                 values[.worker(index, counter)] = page[counter]
             }
         }
+        values[.ringLosses] = kernel.ringLosses
         sample(values, at: now)
     }
 }
