@@ -128,7 +128,7 @@ class Lab:
                               stderr=subprocess.PIPE, timeout=300, **options)
 
     def spawn(self, node, *command, **options):
-        process = subprocess.Popen(self.in_node(node, *command), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(self.in_node(node, *command), stdin=options.pop("stdin", subprocess.DEVNULL),
                                    stdout=options.pop("stdout", subprocess.DEVNULL),
                                    stderr=options.pop("stderr", subprocess.DEVNULL), text=True, **options)
         self.processes.append(process)

@@ -8,7 +8,8 @@ internal import NIOCore
 /// What belongs to one request: the connection it came by.
 struct AdminContext: RequestContext {
     var coreContext: CoreRequestContextStorage
-    private let channel: any Channel
+    /// The connection.
+    let channel: any Channel
 
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)

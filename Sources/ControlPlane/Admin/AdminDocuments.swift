@@ -12,6 +12,11 @@ struct AdminDocuments: Sendable {
     let rates: RateSampler
     let build: BuildFacts
     let isStopping: Bool
+    /// What happened, the latest first.
+    var events: [EventDocument] = []
+
+    /// Events that are shown of those that are remembered.
+    static let shownEvents = 50
 
     private var now: String { AdminJSON.text(Date()) }
 
@@ -64,9 +69,7 @@ struct AdminDocuments: Sendable {
             txPacketsPerSecond: rate(.transmittedPackets),
             xdp: SteeringDocument(
                 redirect: kernel.redirected, pass: kernel.passed, noSocket: kernel.withoutSocket),
-            ringLosses: kernel.sockets.reduce(0) {
-                $0 + $1.rxDropped + $1.rxRingFull + $1.rxInvalid + $1.txInvalid
-            })
+            ringLosses: kernel.ringLosses, ringLossesPerSecond: rates.rate(.ringLosses))
     }
 
     private func workers() -> [WorkerDocument] {
@@ -78,7 +81,9 @@ struct AdminDocuments: Sendable {
             return WorkerDocument(
                 worker: index, queue: place.queue, cpu: place.cpu,
                 generation: page[.generation], rxPackets: page[.receivedPackets],
-                txPackets: page[.transmittedPackets], handedOff: page[.handedOff],
+                txPackets: page[.transmittedPackets],
+                rxPacketsPerSecond: rate(.receivedPackets),
+                txPacketsPerSecond: rate(.transmittedPackets), handedOff: page[.handedOff],
                 busyShare: Self.ratio(rate(.busyNanoseconds), time),
                 packetsPerBatch: Self.ratio(
                     Double(page[.receivedPackets]), Double(page[.batches])),

@@ -11,13 +11,16 @@ struct AdminHandlers: Sendable {
     let admin: AdminConfiguration
     let state: AdminRuntime
     let build: BuildFacts
+    /// Whether there is a page.
+    var hasDashboard = true
 
-    private func documents() async -> AdminDocuments {
+    func documents() async -> AdminDocuments {
         let pages = dataPlane.counterPages
         return AdminDocuments(
             view: await control.view(), sums: CounterSums(pages), pages: pages,
             kernel: dataPlane.kernelCounters(), facts: dataPlane.facts, rates: state.rates,
-            build: build, isStopping: state.isStopping)
+            build: build, isStopping: state.isStopping,
+            events: await control.recentEvents(AdminDocuments.shownEvents).map(EventDocument.init))
     }
 
     // MARK: Looking

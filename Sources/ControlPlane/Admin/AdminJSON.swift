@@ -9,10 +9,19 @@ public import Foundation
 public enum AdminJSON {
     /// A document as bytes, with its keys in order, so that two are easily compared.
     public static func encode(_ document: some Encodable) throws -> Data {
+        try encoder([.prettyPrinted]).encode(document)
+    }
+
+    /// The same in one line.
+    static func encodeLine(_ document: some Encodable) throws -> Data {
+        try encoder([]).encode(document)
+    }
+
+    private static func encoder(_ more: JSONEncoder.OutputFormatting) -> JSONEncoder {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        return try encoder.encode(document)
+        encoder.outputFormatting = more.union([.sortedKeys, .withoutEscapingSlashes])
+        return encoder
     }
 
     /// A document from bytes.

@@ -59,6 +59,7 @@ extension AdminHandlers {
             route(.get, "/api/v1/neighbours", .everywhere, listNeighbours),
             route(.get, "/api/v1/workers", .everywhere, listWorkers),
             route(.get, "/api/v1/interfaces", .everywhere, listInterfaces),
+            route(.get, "/api/v1/events", .everywhere, events),
             route(.get, "/api/v1/connections", .socketOnly, listConnections),
             route(.get, "/api/v1/connections/count", .socketOnly, countConnections),
             route(.delete, "/api/v1/connections", .socketOnly, flushConnections),
@@ -71,6 +72,21 @@ extension AdminHandlers {
             route(.delete, service, .socketOnly, deleteService),
             route(.put, "\(service)/mode", .socketOnly, setMode),
             route(.patch, "\(service)/backends/{backend}", .socketOnly, changeBackend),
+        ] + (hasDashboard ? pageRoutes : [])
+    }
+
+    private var pageRoutes: [AdminRoute] {
+        [
+            AdminRoute(method: .get, path: "/", exposure: .everywhere, handler: dashboard),
+            AdminRoute(
+                method: .get, path: "/dashboard.css", exposure: .everywhere,
+                handler: dashboardStyle),
+            AdminRoute(
+                method: .get, path: "/dashboard.js", exposure: .everywhere,
+                handler: dashboardScript),
+            AdminRoute(
+                method: .get, path: "/dashboard.svg", exposure: .everywhere,
+                handler: dashboardIcon),
         ]
     }
 
@@ -79,7 +95,10 @@ extension AdminHandlers {
         let router = Router(context: AdminContext.self, options: .autoGenerateHeadEndpoints)
         let served = routes.filter { listener == .socketOnly || $0.exposure == .everywhere }
         router.add(middleware: AdminErrors(isReadOnly: listener == .everywhere, routes: served))
-        if listener == .socketOnly { router.add(middleware: AdminAccess(admin: admin)) }
+        switch listener {
+        case .socketOnly: router.add(middleware: AdminAccess(admin: admin))
+        case .everywhere: router.add(middleware: AdminHostCheck(control: control))
+        }
         for route in served {
             router.on(RouterPath(route.path), method: route.method, use: route.handler)
         }

@@ -2,13 +2,15 @@
 internal import DataPlane
 internal import Synchronization
 
-/// What the routes share: rates, whether the workers run, whether the daemon is on its way out.
+/// What the routes share: rates, who listens to events, whether the workers run, whether the daemon
+/// is on its way out.
 ///
 /// Written by the sampling task and by requests, read by requests.
 final class AdminRuntime: Sendable {
     let rates = RateSampler()
     let census = CensusTaker()
     let captures: CaptureDesk
+    let hub = EventHub()
     private let stopping = Atomic<Bool>(false)
     private let workers = Mutex(WorkerWatch())
 
@@ -19,7 +21,10 @@ final class AdminRuntime: Sendable {
     var isStopping: Bool { stopping.load(ordering: .relaxed) }
 
     /// Says that the daemon is on its way out.
-    func stop() { stopping.store(true, ordering: .relaxed) }
+    func stop() {
+        stopping.store(true, ordering: .relaxed)
+        hub.end()
+    }
 
     /// Notes how many rounds each worker has done.
     func watch(_ pages: [CounterPage], at now: ContinuousClock.Instant = .now) {

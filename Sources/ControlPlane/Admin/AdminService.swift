@@ -51,7 +51,7 @@ public struct AdminService: Service {
         let state = AdminRuntime(events: events)
         let handlers = AdminHandlers(
             control: control, dataPlane: dataPlane, admin: configuration.admin, state: state,
-            build: build)
+            build: build, hasDashboard: configuration.hasDashboard)
         let path = configuration.admin.socket
         try AdminSocketPath.prepare(path)
         defer { _ = unlink(path) }
@@ -63,7 +63,7 @@ public struct AdminService: Service {
                 if let listen = configuration.httpListen {
                     group.addTask { try await serveTCP(handlers, listen, starting) }
                 }
-                group.addTask { try await sample(state) }
+                group.addTask { try await sample(handlers) }
                 try await group.waitForAll()
             }
         } onGracefulShutdown: {
@@ -139,11 +139,13 @@ public struct AdminService: Service {
         }
     }
 
-    private func sample(_ state: AdminRuntime) async throws {
+    private func sample(_ handlers: AdminHandlers) async throws {
+        let state = handlers.state
         while !Task.isCancelled && !Task.isShuttingDownGracefully {
             state.rates.sample(
                 await control.view(), dataPlane.counterPages, dataPlane.kernelCounters())
             state.watch(dataPlane.counterPages)
+            await handlers.publishEvents()
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(1)) }
         }
     }

@@ -32,6 +32,8 @@ public struct Configuration: Equatable, Sendable {
     public var admin = AdminConfiguration()
     /// The read-only HTTP address; `nil` switches it off.
     public var httpListen: SocketAddressConfiguration? = .init(host: "127.0.0.1", port: 9660)
+    /// Whether the dashboard is served.
+    public var hasDashboard = true
     /// Lowest level that is logged.
     public var logLevel = LogLevel.info
     /// How it is logged.

@@ -205,22 +205,26 @@ struct DocumentReader {
             configuration.admin.changeGroup = admin.text("change_group")?.text
             configuration.admin.readGroup = admin.text("read_group")?.text
         }
-        if let http = section(root, "http", keys: ["listen"], later: ["dashboard"]),
-            let (node, text) = http.text("listen")
-        {
-            if text == "none" {
-                configuration.httpListen = nil
-            } else if let endpoint = Endpoint(text), let port = endpoint.port {
-                configuration.httpListen = .init(
-                    host: endpoint.address.description, port: Int(port))
-            } else {
-                problems.error(
-                    node, "listen '\(text)' is no address with a port, such as 127.0.0.1:9660")
-            }
-        }
+        readHTTP(root, &configuration)
         if let log = section(root, "log", keys: ["format", "level"]) {
             configuration.logFormat = log.choice("format", LogFormat.self) ?? .logfmt
             configuration.logLevel = log.choice("level", LogLevel.self) ?? .info
+        }
+    }
+
+    private func readHTTP(_ root: ConfigurationSection, _ configuration: inout Configuration) {
+        guard let http = section(root, "http", keys: ["listen", "dashboard"]) else { return }
+        configuration.hasDashboard =
+            http.parsed("dashboard", "true or false", { Bool($0) }) ?? true
+        guard let (node, text) = http.text("listen") else { return }
+        if text == "none" {
+            configuration.httpListen = nil
+        } else if let endpoint = Endpoint(text), let port = endpoint.port {
+            configuration.httpListen = .init(
+                host: endpoint.address.description, port: Int(port))
+        } else {
+            problems.error(
+                node, "listen '\(text)' is no address with a port, such as 127.0.0.1:9660")
         }
     }
 }

@@ -36,6 +36,7 @@ public final class RateSampler: Sendable {
         case drop(DropReason)
         case kernel(KernelLoss)
         case worker(Int, Counter)
+        case ringLosses
     }
 
     private struct State {
@@ -117,6 +118,7 @@ extension RateSampler {
                 values[.worker(index, counter)] = page[counter]
             }
         }
+        values[.ringLosses] = kernel.ringLosses
         sample(values, at: now)
     }
 }

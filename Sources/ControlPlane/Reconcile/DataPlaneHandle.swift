@@ -125,6 +125,11 @@ public struct KernelCounters: Equatable, Sendable {
     /// Statistics of each worker's socket, in the order of their numbers.
     public var sockets: [SocketCounters] = []
 
+    /// Frames that were lost before the pipeline or after it, for want of room in a ring.
+    var ringLosses: UInt64 {
+        sockets.reduce(0) { $0 + $1.rxDropped + $1.rxRingFull + $1.rxInvalid + $1.txInvalid }
+    }
+
     /// Zeros.
     public init() {}
 }

@@ -48,7 +48,8 @@ extension Reconciler {
         return BackendView(
             id: backend.identity.id, configuration: backend.configuration,
             isRemoved: backend.isRemoved, isEligible: backend.reason == nil,
-            reason: backend.health == .unhealthy ? state?.reason ?? backend.reason : backend.reason,
+            reason: backend.health == .unhealthy
+                ? "unhealthy" + (state?.reason.map { ": \($0)" } ?? "") : backend.reason,
             slots: counts[backend.identity.id] ?? 0,
             since: max(mark?.date ?? eligibility, eligibility), changedBy: mark?.user,
             nextHop: backend.nextHop, health: state)

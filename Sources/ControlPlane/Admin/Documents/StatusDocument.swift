@@ -39,6 +39,7 @@ package struct InterfaceDocument: Codable, Sendable {
     package var txPacketsPerSecond: Double
     package var xdp: SteeringDocument
     package var ringLosses: UInt64
+    package var ringLossesPerSecond: Double
 }
 
 /// The document `xdplb.interface_list/1`.
@@ -64,6 +65,8 @@ package struct WorkerDocument: Codable, Sendable {
     package var generation: UInt64
     package var rxPackets: UInt64
     package var txPackets: UInt64
+    package var rxPacketsPerSecond: Double
+    package var txPacketsPerSecond: Double
     package var handedOff: UInt64
     package var busyShare: Double
     package var packetsPerBatch: Double

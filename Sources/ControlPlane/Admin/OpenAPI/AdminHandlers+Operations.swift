@@ -4,7 +4,7 @@ internal import HTTPTypes
 
 extension AdminHandlers {
     /// What there is to say about each of ``routes``; a test compares the two.
-    static let operations: [APIOperation] = probes + reads + connectionRoutes + captures + changes
+    static let operations: [APIOperation] = probes + pages + reads + connectionRoutes + captures + changes
 
     private static let service = "/api/v1/services/{service}"
 
@@ -23,6 +23,24 @@ extension AdminHandlers {
         .init(
             method: .get, path: "/api/v1/openapi.json", summary: "This description",
             answer: .other("application/json")),
+    ]
+
+    private static let pages: [APIOperation] = [
+        .init(
+            method: .get, path: "/", summary: "The dashboard; 404 when it is switched off",
+            answer: .other("text/html")),
+        .init(
+            method: .get, path: "/dashboard.css", summary: "Its style", answer: .other("text/css")),
+        .init(
+            method: .get, path: "/dashboard.js", summary: "Its script",
+            answer: .other("text/javascript")),
+        .init(
+            method: .get, path: "/dashboard.svg", summary: "Its icon",
+            answer: .other("image/svg+xml")),
+        .init(
+            method: .get, path: "/api/v1/events",
+            summary: "What the dashboard shows, each second, as server-sent events",
+            answer: .other("text/event-stream"), refusals: [503]),
     ]
 
     private static let reads: [APIOperation] = [
