@@ -32,10 +32,15 @@ struct Waiting {
     func run(_ seconds: Double, isJSON: Bool) throws {
         let began = ContinuousClock.now
         let target = "/api/v1/connections/count?in_use=true&backend=\(backend.escapedForURL)"
+        var most = 1
         while true {
             let left = try client.get(ConnectionCountDocument.self, target).count
             let waited = (ContinuousClock.now - began).inSeconds
-            show(left > 0 ? "  \(left) left   \(Scaled.duration(waited))" : "")
+            most = max(most, left)
+            show(
+                left > 0
+                    ? "  \(Self.bar(most - left, of: most))  \(left) left   \(Scaled.duration(waited))"
+                    : "")
             if left == 0 {
                 // With JSON, standard output is that one document.
                 let end =
@@ -53,6 +58,13 @@ struct Waiting {
             }
             usleep(200_000)
         }
+    }
+
+    /// As in `[########----------------]`.
+    static func bar(_ done: Int, of all: Int, width: Int = 24) -> String {
+        let full = width * done / max(all, 1)
+        return "[" + String(repeating: "#", count: full)
+            + String(repeating: "-", count: width - full) + "]"
     }
 
     /// Writes progress over the line before, for a person only.
