@@ -32,7 +32,8 @@ class Fuzzed(unittest.TestCase):
         result = self.lab.run(
             "lb", str(SCHEMATHESIS), "--config-file", str(CONFIGURATION), "run", str(document), "--url", url,
             "--max-time", str(SECONDS), "--request-timeout", "20", "--continue-on-failure", "--no-color",
-            "--report-dir", str(self.lab.dir / "report"), "--suppress-health-check", "all", *more, check=False)
+            "--report-dir", str(self.lab.dir / "report"), "--suppress-health-check", "all", *more, check=False,
+            cwd=self.lab.dir)
         self.assertEqual(result.returncode, 0, result.stdout[-20000:] + result.stderr[-4000:])
         self.assertIsNone(self.lab.daemon.poll(), "the daemon ended")
 
