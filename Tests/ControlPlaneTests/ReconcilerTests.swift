@@ -127,12 +127,12 @@ final class RecordingLink: DataPlaneHandle {
             service: .name("web"),
             backends: [BackendConfiguration(address: PlanFixture.address("20.1.1.10"))])
         _ = try await apply(.updateService(update), to: reconciler)
-        await reconciler.endRetired(at: Date())
+        await reconciler.endRetired(at: .now)
         #expect(
             link.recorded == [
                 .publish(generation: 2, backends: [0: .newConnections, 1: .trackedConnections])
             ])
-        await reconciler.endRetired(at: Date().addingTimeInterval(301))
+        await reconciler.endRetired(at: .now + .seconds(301))
         #expect(
             Array(link.recorded.dropFirst()) == [
                 .flush(service: nil, backend: 1),

@@ -15,13 +15,14 @@ import Testing
             mac: .zero, mtu: 1500, isUp: true, addresses: [], routes: [], neighbours: [:])
         let start = Reconciler.Start(
             configuration: Configuration(interface: InterfaceConfiguration(name: "lb0")),
-            hasFile: false, observed: observed, hashKey: PlanFixture.key,
+            observed: observed, hashKey: PlanFixture.key,
             capacity: PipelineCapacity(
                 connections: 1024, snatBackends: 4, snatAddresses: 2, snatPortsPerAddress: 64),
             workerCount: 1, interfacePorts: [])
+        let events = EventLog(Logger(label: "test"))
         return AdminHandlers(
-            control: try Reconciler(start, link: link, log: Logger(label: "test")),
-            dataPlane: link, admin: AdminConfiguration(), state: AdminRuntime(),
+            control: try Reconciler(start, link: link, events: events),
+            dataPlane: link, admin: AdminConfiguration(), state: AdminRuntime(events: events),
             build: BuildFacts(version: "test", commit: "unknown"))
     }
 

@@ -23,7 +23,8 @@ private final class HarnessSource: CaptureSource {
 
 @Suite struct CaptureRunTests {
     private static func quiet() -> CaptureDesk {
-        CaptureDesk(log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        CaptureDesk(
+            events: EventLog(Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
     }
 
     private static func view(_ mode: String = "dsr") throws -> ControlView {
@@ -50,7 +51,7 @@ private final class HarnessSource: CaptureSource {
             fingerprint: maglev.fingerprint, rebuilds: 1, movedSlots: 0)
         return ControlView(
             configuration: configuration, generation: 1, appliedAt: Date(), startedAt: Date(),
-            differsFromFile: nil, services: [view], nextHops: [], snatAddresses: [], problems: [])
+            differsFromFile: nil, lastReload: ReloadState(), services: [view], nextHops: [], snatAddresses: [], problems: [])
     }
 
     private static func run(

@@ -27,7 +27,7 @@ import Testing
             maglev: maglev, fingerprint: "", rebuilds: 1, movedSlots: 0)
         return ControlView(
             configuration: configuration, generation: 1, appliedAt: Date(), startedAt: Date(),
-            differsFromFile: nil, services: [service], nextHops: [],
+            differsFromFile: nil, lastReload: ReloadState(), services: [service], nextHops: [],
             snatAddresses: addresses.map {
                 .init(id: $0.0, address: PlanFixture.address($0.1), ports: [1024...2023])
             }, problems: [])
