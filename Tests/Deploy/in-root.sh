@@ -101,6 +101,10 @@ check "interrupts of queues are spread over the NIC's CPUs, others left alone" \
     test "$(cat /proc/irq/{40,41,42}/smp_affinity_list | tr '\n' ' ')" = "0-3 2 3 "
 check "what the driver does not tell is said" says 0 "ring     -            left alone: the driver does not tell them" "${tuner[@]}" --channels 1
 check "a second time all is as it should be" says 0 "0 changed, 0 refused" "${tuner[@]}" --channels 1
+cp /bin/sleep "$work/irqbalance"
+"$work/irqbalance" 60 &
+check "irqbalance is to leave the interrupts alone" says 0 '"--banirq=41 --banirq=42"' "${tuner[@]}" --channels 1
+kill $!
 check "more channels than there are is said" says 0 "5 are more than the driver has: 2" "${tuner[@]}" --channels 5
 check "purging while a NIC is tuned is refused" says 3 "tune lb0 --undo" deploy/uninstall --purge
 check "the first values come back, not those in between" says 0 "put back" "${tuner[@]}" --undo
