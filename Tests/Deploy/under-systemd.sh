@@ -46,6 +46,13 @@ restarted() { [[ $(property NRestarts) == 1 && $(property ActiveState) == active
 check "when it stands still, systemd starts it anew" soon restarted
 check "  and its program is attached again" is_attached
 
+check "it reloads its file" systemctl reload xdplb
+cp /etc/xdplb/xdplb.yaml /etc/xdplb/good.yaml
+echo "wieght: 7" >>/etc/xdplb/xdplb.yaml
+check "a bad file fails the reload" says 1 "" systemctl reload xdplb
+check "  and what ran runs on" says 0 active systemctl is-active xdplb
+mv /etc/xdplb/good.yaml /etc/xdplb/xdplb.yaml
+
 check "it stops in order" systemctl stop xdplb
 check "  with success" says 0 success property Result
 check "  and takes its program off" is_detached

@@ -55,7 +55,8 @@ class Described(unittest.TestCase):
 
     def test_every_read_answers_as_described(self):
         for template, methods in self.description["paths"].items():
-            if "get" in methods:
+            # A stream has no end to be waited for; test_events reads it.
+            if "get" in methods and template != "/api/v1/events":
                 with self.subTest(template):
                     self.answer_is_described("GET", template, template.replace("{service}", "web"))
                     if "{service}" in template:

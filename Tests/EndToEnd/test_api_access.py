@@ -118,6 +118,8 @@ class OverTCP(unittest.TestCase):
         self.lab.requests(20).finish()
         for path, methods in self.paths():
             served = "get" in methods and "tcp" in methods["get"]["x-xdplb-listeners"]
+            if path == "/api/v1/events":
+                continue  # a stream, which test_events reads
             status, answer = self.lab.ask_tcp("GET", path)
             self.assertEqual(status, 200 if served else 404, path)
             self.assertNotIn("20.1.1.100:", answer, path)

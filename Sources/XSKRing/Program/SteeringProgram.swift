@@ -66,7 +66,7 @@ public struct SteeringProgram: ~Copyable, Sendable {
     }
 
     /// Loads the first of the programs that the verifier accepts; `access` says which one it is.
-    private static func load(
+    static func load(
         _ accesses: [FrameAccess], _ mapSizes: [String: Int], _ access: inout FrameAccess
     ) throws(XSKError) -> BPFObject {
         for candidate in accesses.dropLast() {

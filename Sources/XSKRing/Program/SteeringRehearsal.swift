@@ -19,8 +19,9 @@ public struct SteeringRehearsal: Equatable, Sendable {
     ///
     /// - Throws: What the kernel refused, with the verifier's words.
     public static func run() throws(XSKError) -> SteeringRehearsal {
-        let object = try BPFObject(EmbeddedBPF.steer)
-        guard let program = object.program("xdplb_steer") else {
+        var access = FrameAccess.direct
+        let object = try SteeringProgram.load([.direct, .copying], [:], &access)
+        guard let program = object.program(access.rawValue) else {
             throw XSKError("the embedded steering program is not there: the build is broken")
         }
         // As long as the shortest frame of Ethernet, and of no protocol.

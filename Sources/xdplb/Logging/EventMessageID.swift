@@ -17,6 +17,7 @@ enum EventMessageID {
         "reload_refused": "fa9fdcd8a2024d5a9aa67e0730261d46",
         "confirm_expired": "3697d26822b74144961a24e5d2ed1b33",
         "connections_flushed": "5665d2e7a94345cbbb8a896cd33e18c0",
+        "state_not_kept": "b0c8f0f2f2b14d7d9d6d0a6e3c3f7a51",
         // Services and backends.
         "backend_admin_state": "0d55addd78804880a15b43a169e6523a",
         "backend_health": "30fc60801fe74c0fac3d9547fbb4f552",
