@@ -27,7 +27,8 @@ struct XDPLB: AsyncParsableCommand {
             CommandGroup(
                 name: "Looking:",
                 subcommands: [
-                    StatusCommand.self, TopCommand.self, ConnectionsCommand.self, MaglevCommand.self,
+                    StatusCommand.self, TopCommand.self, ConnectionsCommand.self,
+                    MaglevCommand.self,
                     NeighboursCommand.self, VersionCommand.self,
                 ]),
             CommandGroup(

@@ -47,7 +47,7 @@ check "when it stands still, systemd starts it anew" soon restarted
 check "  and its program is attached again" is_attached
 
 check "it reloads its file" systemctl reload xdplb
-cp /etc/xdplb/xdplb.yaml /etc/xdplb/good.yaml
+cp -p /etc/xdplb/xdplb.yaml /etc/xdplb/good.yaml
 echo "wieght: 7" >>/etc/xdplb/xdplb.yaml
 check "a bad file fails the reload" says 1 "" systemctl reload xdplb
 check "  and what ran runs on" says 0 active systemctl is-active xdplb

@@ -58,7 +58,8 @@ import Testing
             let nobody = try Self.address("20.1.1.77")
             await pair.near.perform {
                 let wait = Duration.milliseconds(500)
-                #expect(ConnectAttempt.connect(to: far, port: listener.port, timeout: wait).isAnswer)
+                #expect(
+                    ConnectAttempt.connect(to: far, port: listener.port, timeout: wait).isAnswer)
                 #expect(ConnectAttempt.connect(to: far, port: 1, timeout: wait) == .refused)
                 #expect(ConnectAttempt.connect(to: nobody, port: 1, timeout: wait) == .timeout)
             }

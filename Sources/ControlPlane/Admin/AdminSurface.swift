@@ -16,7 +16,8 @@ package struct AdminSurface: Sendable {
         let handlers = AdminHandlers(
             control: control, dataPlane: dataPlane, admin: AdminConfiguration(),
             state: AdminRuntime(
-                events: EventLog(Logger(label: "admin") { _ in SwiftLogNoOpLogHandler() })), build: BuildFacts(version: "test", commit: "unknown"))
+                events: EventLog(Logger(label: "admin") { _ in SwiftLogNoOpLogHandler() })),
+            build: BuildFacts(version: "test", commit: "unknown"))
         let router = Router(context: AdminContext.self)
         router.add(middleware: AdminErrors(isReadOnly: false, routes: handlers.routes))
         for route in handlers.routes {

@@ -81,7 +81,8 @@ struct AttemptReply: Equatable {
 
     /// What it says to a SYN of a sequence number and so many bytes of data; `nil` when it is none
     /// to that one.
-    func outcome(toSYN sequence: UInt32, dataByteCount: Int, after time: Duration) -> AttemptOutcome?
+    func outcome(toSYN sequence: UInt32, dataByteCount: Int, after time: Duration)
+        -> AttemptOutcome?
     {
         // A listener acknowledges the SYN, and the data too when it takes any (RFC 7413).
         let first = sequence &+ 1

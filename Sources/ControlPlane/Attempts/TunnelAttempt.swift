@@ -69,7 +69,8 @@ public enum TunnelAttempt {
     }
 
     private static func attempt(
-        _ syn: AttemptSegment, _ tunnel: borrowing AttemptSocket, _ listener: borrowing AttemptSocket,
+        _ syn: AttemptSegment, _ tunnel: borrowing AttemptSocket,
+        _ listener: borrowing AttemptSocket,
         _ deadline: AttemptDeadline
     ) throws(AttemptErrno) -> AttemptOutcome {
         var sent = ContinuousClock.now

@@ -28,8 +28,6 @@ public struct ControlView: Sendable {
     public var problems: [String]
 }
 
-
-
 /// A service as it runs.
 public struct ServiceView: Sendable {
     /// Its number in counters and connections.

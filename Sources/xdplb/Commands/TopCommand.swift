@@ -160,7 +160,8 @@ struct TopView {
     }
 
     private var workerTable: TableText {
-        var table = TableText("WORKER", "QUEUE", "CPU", ">BUSY", ">PACKETS/BATCH", ">PACKETS/WAKE-UP")
+        var table = TableText(
+            "WORKER", "QUEUE", "CPU", ">BUSY", ">PACKETS/BATCH", ">PACKETS/WAKE-UP")
         for worker in status.workers {
             table.add(
                 "\(worker.worker)", "\(worker.queue)", worker.cpu.map(String.init) ?? "any",

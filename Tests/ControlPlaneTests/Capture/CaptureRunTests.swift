@@ -51,7 +51,8 @@ private final class HarnessSource: CaptureSource {
             fingerprint: maglev.fingerprint, rebuilds: 1, movedSlots: 0)
         return ControlView(
             configuration: configuration, generation: 1, appliedAt: Date(), startedAt: Date(),
-            differsFromFile: nil, lastReload: ReloadState(), services: [view], nextHops: [], snatAddresses: [], problems: [])
+            differsFromFile: nil, lastReload: ReloadState(), services: [view], nextHops: [],
+            snatAddresses: [], problems: [])
     }
 
     private static func run(

@@ -4,7 +4,8 @@ extension AdminDocuments {
     /// What the dashboard shows.
     func dashboard() -> DashboardDocument {
         DashboardWriter(
-            status: status(), services: services(), backends: backends(), drops: drops(showsClients: false),
+            status: status(), services: services(), backends: backends(),
+            drops: drops(showsClients: false),
             events: events
         ).document()
     }

@@ -4,7 +4,8 @@ internal import HTTPTypes
 
 extension AdminHandlers {
     /// What there is to say about each of ``routes``; a test compares the two.
-    static let operations: [APIOperation] = probes + pages + reads + connectionRoutes + captures + changes
+    static let operations: [APIOperation] =
+        probes + pages + reads + connectionRoutes + captures + changes
 
     private static let service = "/api/v1/services/{service}"
 

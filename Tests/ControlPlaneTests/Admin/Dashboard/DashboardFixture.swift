@@ -53,7 +53,8 @@ struct DashboardFixture {
         backends.append(
             BackendDocument(
                 service: service, name: name, address: "10.1.1.11", adminState: "active",
-                eligible: reason == nil, reason: reason, health: "unknown", removed: false, weight: 100, slots: 0,
+                eligible: reason == nil, reason: reason, health: "unknown", removed: false,
+                weight: 100, slots: 0,
                 share: reason == nil ? 0.4 : 0, packets: 0, bytes: 0, packetsPerSecond: 255_000,
                 connections: 20_400, newConnections: 0, nextHop: nil, changedBy: nil,
                 since: "2026-11-23T06:48:00Z"))
@@ -67,7 +68,8 @@ struct DashboardFixture {
                 generation: 7, time: status.time, services: services),
             backends: BackendListDocument(
                 generation: 7, time: status.time, backends: backends),
-            drops: DropsDocument(generation: 7, time: status.time, drops: drops, kernel: []), events: events
+            drops: DropsDocument(generation: 7, time: status.time, drops: drops, kernel: []),
+            events: events
         ).document()
     }
 
