@@ -95,7 +95,7 @@ class Bounds(unittest.TestCase):
         self.serves_at_once()
 
     def test_what_is_no_request_is_refused_with_a_reason_and_cut(self):
-        for data in [b"\r\n\r\nhello\r\n\r\n", b"GET\r\n\r\n", b"GET  / HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+        for data in [b"\r\n\r\nhello\r\n\r\n", b"GET\r\n\r\n", b"GET  /none HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
                      b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"G\x00T / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nA b\r\n\r\n",
                      b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
                      b"PUT / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",

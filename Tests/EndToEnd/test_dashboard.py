@@ -128,7 +128,7 @@ class DashboardTest(unittest.TestCase):
 class Shown(DashboardTest):
     def test_under_load_it_shows_the_numbers_of_each_event(self):
         self.browser.open(f"{ORIGIN}/")
-        burst = self.lab.requests(4000)
+        burst = self.lab.requests(20000)
 
         def busy():
             news, shown = self.browser.script(FOLLOWED)
