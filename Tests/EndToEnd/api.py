@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.parse
 
-from lab import BACKENDS, VIP, Lab
+from lab import BACKENDS, VIP, Lab, wait_until
 
 TCP = "http://127.0.0.1:9660"
 POOL = "snat_pools: [{name: p1, addresses: [20.1.1.1], ports: 2000-2999}]"
@@ -18,7 +18,7 @@ interfaces: [{name: eth0}]
 %s
 services:
   - {name: web, vips: [%s], ports: [80/tcp], mode: dsr, backends: [%s]}
-  - {name: sink, vips: [%s], ports: [8080/tcp], mode: snat, snat_pool: p1, backends: [%s]}
+  - {name: sink, vips: [%s], ports: [8080/tcp], mode: snat, snat_pool: p1, backends: [%s], health: {type: tcp}}
 """
 
 
@@ -32,6 +32,7 @@ class ApiLab(Lab):
         file.write_text(CONFIGURATION % (pool, VIP, addresses, VIP, addresses) + more)
         self.decapsulate()
         self.launch("--config", str(file))
+        wait_until(lambda: all(service["up"] for service in self.json("service", "list")["services"]), "all services are up")
         return self
 
     def upload(self, count):

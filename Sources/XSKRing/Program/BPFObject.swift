@@ -21,7 +21,7 @@ public struct BPFObject: ~Copyable, @unchecked Sendable {
         defer { BPFLog.end() }
         let image = embedded.image()
         var options = unsafe bpf_object_open_opts()
-        unsafe options.sz = MemoryLayout<bpf_object_open_opts>.size
+        unsafe options.sz = optionSize(through: \bpf_object_open_opts.kernel_log_level)
         unsafe options.object_name = UnsafeRawPointer(embedded.name.utf8Start)
             .assumingMemoryBound(to: CChar.self)
         guard

@@ -190,7 +190,7 @@ public struct SteeringProgram: ~Copyable, Sendable {
     /// What a program does with one frame.
     static func testRun(_ program: Int32, _ frame: [UInt8]) throws(XSKError) -> UInt32 {
         var options = unsafe bpf_test_run_opts()
-        unsafe options.sz = MemoryLayout<bpf_test_run_opts>.size
+        unsafe options.sz = optionSize(through: \bpf_test_run_opts.batch_size)
         let result = unsafe frame.withUnsafeBytes { bytes in
             unsafe options.data_in = bytes.baseAddress
             unsafe options.data_size_in = UInt32(bytes.count)

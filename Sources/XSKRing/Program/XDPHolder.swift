@@ -41,7 +41,7 @@ public struct XDPHolder: Equatable, Sendable {
     /// - Returns: The holder; `nil` when no program is attached.
     public static func find(interface index: Int) -> XDPHolder? {
         var options = unsafe bpf_xdp_query_opts()
-        unsafe options.sz = MemoryLayout<bpf_xdp_query_opts>.size
+        unsafe options.sz = optionSize(through: \bpf_xdp_query_opts.attach_mode)
         guard unsafe bpf_xdp_query(Int32(index), 0, &options) == 0, unsafe options.prog_id != 0
         else { return nil }
         let identifier = unsafe options.prog_id
