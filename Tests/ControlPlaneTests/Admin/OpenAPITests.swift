@@ -96,6 +96,6 @@ import Testing
         }
         #expect(methods("/api/v1/services/web") == ["GET", "PUT", "DELETE"])
         #expect(methods("/api/v1/services/40.1.1.1:80%2Ftcp/backends/x") == ["PATCH"])
-        #expect(methods("/api/v1/services/a/b").isEmpty && methods("/").isEmpty)
+        #expect(methods("/api/v1/services/a/b").isEmpty && methods("/nowhere").isEmpty)
     }
 }
