@@ -146,7 +146,9 @@ let package = Package(
         ),
         .testTarget(
             name: "xdplbTests",
-            dependencies: ["xdplb", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "xdplb", "ControlPlane", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(

@@ -154,7 +154,7 @@ class BrokenNetwork(DoctorTestCase):
 
     def test_a_listener_that_a_service_hides(self):
         self.lab.run("lb", "sysctl", "-qw", "net.ipv4.ip_nonlocal_bind=1")
-        self.lab.spawn("lb", "python3", "-c", f"import socket, time; s = socket.create_server(('{VIP}', 80)); time.sleep(600)")
+        self.lab.spawn("lb", "python3", "-c", f"import socket, signal; s = socket.create_server(('{VIP}', 80)); signal.pause()")
         wait_until(lambda: f"{VIP}:80" in self.lab.run("lb", "ss", "-Hltn").stdout, "the listener listens")
         problem = self.only_problem("warn", "vips", code=0)
         self.assertIn(f"listens at {VIP}:80/tcp", problem["fact"])

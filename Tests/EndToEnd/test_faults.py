@@ -134,8 +134,12 @@ services:
         downloads = [self.slow_download() for _ in range(3)]
         wait_until(lambda: lab.json("connections", "count")["count"] >= 3, "the downloads have begun")
         os.kill(lab.daemon.pid, signal.SIGSTOP)
-        time.sleep(1)
-        os.kill(lab.daemon.pid, signal.SIGCONT)
+        try:
+            # Long enough that TCP notices: the backends send again, and wait longer each time.
+            waits = lambda: any("backoff:" in lab.run(node, "ss", "-Htin", "sport", "=", ":80").stdout for node in BACKENDS)
+            wait_until(waits, "a backend waits for acknowledgements")
+        finally:
+            os.kill(lab.daemon.pid, signal.SIGCONT)
         for download in downloads:
             self.assertWhole(download)
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import DataPlane
 internal import Foundation
 internal import Hummingbird
 internal import HummingbirdCore
@@ -141,10 +142,18 @@ public struct AdminService: Service {
 
     private func sample(_ handlers: AdminHandlers) async throws {
         let state = handlers.state
+        var watch = LoadWatch()
         while !Task.isCancelled && !Task.isShuttingDownGracefully {
-            state.rates.sample(
-                await control.view(), dataPlane.counterPages, dataPlane.kernelCounters())
-            state.watch(dataPlane.counterPages)
+            let (pages, kernel) = (dataPlane.counterPages, dataPlane.kernelCounters())
+            state.rates.sample(await control.view(), pages, kernel)
+            let facts = dataPlane.facts
+            let sight = LoadWatch.Sight(
+                ringLosses: kernel.ringLosses, entries: CounterSums(pages)[.connections],
+                capacity: UInt64(facts.connectionsPerWorker * facts.workers.count),
+                areWorkersAlive: state.areWorkersAlive(pages))
+            for finding in watch.look(sight) {
+                events.record(finding.kind, finding.level, ["message": finding.what])
+            }
             await handlers.publishEvents()
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(1)) }
         }

@@ -60,9 +60,9 @@ struct ConfigurationKey: Sendable {
             live("encapsulation.mss_clamp") { $0.encapsulation.mssClamp.rawValue },
             live("snat_pools") { configuration in
                 configuration.snatPools.map { pool in
-                    "\(pool.name): \(pool.addresses.count) addresses, ports "
+                    "\(pool.name): \(pool.addresses.map(\.description).joined(separator: " ")), ports "
                         + "\(pool.ports.lowerBound)-\(pool.ports.upperBound), "
-                        + "reuse after \(pool.reuseAfter)"
+                        + "reuse after \(ConfigurationWriter.text(pool.reuseAfter))"
                 }.joined(separator: "; ")
             },
         ]
@@ -100,6 +100,8 @@ struct ConfigurationKey: Sendable {
         fixed("http.listen") { configuration in
             configuration.httpListen.map { "\($0.host):\($0.port)" } ?? "none"
         },
+        fixed("http.dashboard") { "\($0.hasDashboard)" },
+        fixed("log.format") { $0.logFormat.rawValue },
         fixed("log.level") { $0.logLevel.rawValue },
     ]
 }
@@ -125,10 +127,11 @@ extension ServiceConfiguration {
         compare("affinity") { $0.policy.affinity.rawValue }
         compare("on_no_backend") { $0.policy.onNoBackend.rawValue }
         compare("on_unhealthy") { $0.policy.onUnhealthy.rawValue }
-        compare("drain_timeout") { "\($0.policy.drainTimeout)" }
+        compare("drain_timeout") { ConfigurationWriter.text($0.policy.drainTimeout) }
         compare("timeouts") { service in
             let timeouts = service.policy.timeouts
-            return "\(timeouts.tcpEstablished)/\(timeouts.tcpTransitory)/\(timeouts.udp)"
+            return [timeouts.tcpEstablished, timeouts.tcpTransitory, timeouts.udp, timeouts.icmp]
+                .map { "\(Int($0.seconds))s" }.joined(separator: "/")
         }
         compare("health") { ConfigurationWriter.text($0.policy.health) }
         return lines

@@ -94,7 +94,7 @@ public enum ConfigurationWriter {
     }
 
     /// In milliseconds unless it is whole seconds, so that nothing is lost.
-    private static func text(_ duration: Duration) -> String {
+    static func text(_ duration: Duration) -> String {
         let milliseconds = Int((duration.seconds * 1000).rounded())
         return milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
     }

@@ -72,77 +72,37 @@ final class StreamAttempt: ProbeAttempt {
     }
 }
 
-/// A question and its answer over a UDP socket of the kernel.
+/// A question and its answer, in one datagram each, over a socket of the kernel.
 final class DatagramAttempt: ProbeAttempt {
+    /// What is sent and how, and what an answer says; `nil` when it is none to this question.
+    struct Exchange {
+        var type: __socket_type
+        var protocolNumber: Int32 = 0
+        var port: UInt16 = 0
+        var question: [UInt8]
+        var judge: ([UInt8]) -> ProbeMove.Verdict?
+    }
+
     private let address: IPAddress
-    private let port: UInt16
-    private let dialogue: DatagramDialogue
+    private let exchange: Exchange
     private var socket: ProbeSocket?
 
     init(
-        _ loop: ProbeLoop, to address: IPAddress, port: UInt16, _ dialogue: DatagramDialogue,
-        timeout: Duration, finish: @escaping (ProbeOutcome) -> Void
-    ) {
-        self.address = address
-        self.port = port
-        self.dialogue = dialogue
-        super.init(loop, timeout: timeout, finish: finish)
-    }
-
-    override func start() {
-        guard let socket = ProbeSocket(address.family, SOCK_DGRAM) else { return end(by: errno) }
-        self.socket = socket
-        for refusal in [socket.connect(address, port: port), socket.send(dialogue.question)]
-        where refusal != 0 {
-            return end(by: refusal)
-        }
-        let refusal = loop.watch(socket.descriptor, for: .reading) { [weak self] in
-            self?.readable()
-        }
-        if refusal != 0 { end(by: refusal) }
-    }
-
-    private func readable() {
-        while let received = socket?.receive() {
-            switch received {
-            case .failure(let error): return end(by: error.number)
-            case .success(let bytes):
-                if let verdict = dialogue.judge(bytes) { return end(by: verdict) }
-            }
-        }
-    }
-
-    override func cleanUp() {
-        if let socket { loop.forget(socket.descriptor) }
-        socket = nil
-    }
-}
-
-/// An echo request and its reply (RFC 792, RFC 4443 §4).
-final class EchoAttempt: ProbeAttempt {
-    private let address: IPAddress
-    private let echo: Echo
-    private var socket: ProbeSocket?
-
-    init(
-        _ loop: ProbeLoop, to address: IPAddress, _ echo: Echo, timeout: Duration,
+        _ loop: ProbeLoop, to address: IPAddress, _ exchange: Exchange, timeout: Duration,
         finish: @escaping (ProbeOutcome) -> Void
     ) {
         self.address = address
-        self.echo = echo
+        self.exchange = exchange
         super.init(loop, timeout: timeout, finish: finish)
     }
 
     override func start() {
-        let number = address.family == .ipv4 ? IPPROTO_ICMP : 58
-        guard let socket = ProbeSocket(address.family, SOCK_RAW, Int32(number)) else {
-            return end(by: errno)
-        }
+        guard let socket = ProbeSocket(address.family, exchange.type, exchange.protocolNumber)
+        else { return end(by: errno) }
         self.socket = socket
-        // Connected, it is handed only what comes from there. In IPv6 the kernel fills in the
-        // checksum, as it knows the source.
+        // Connected, it is handed only what comes from there.
         for refusal in [
-            socket.connect(address, port: 0), socket.send(echo.request(address.family)),
+            socket.connect(address, port: exchange.port), socket.send(exchange.question),
         ]
         where refusal != 0 {
             return end(by: refusal)
@@ -158,10 +118,7 @@ final class EchoAttempt: ProbeAttempt {
             switch received {
             case .failure(let error): return end(by: error.number)
             case .success(let bytes):
-                // An IPv4 raw socket gives the IP header, too (raw(7)).
-                let message =
-                    address.family == .ipv4 ? InnerPacket(bytes[...])?.payload ?? [] : bytes
-                if echo.isAnswered(by: message, address.family) { return end(.success) }
+                if let verdict = exchange.judge(bytes) { return end(by: verdict) }
             }
         }
     }
@@ -169,6 +126,27 @@ final class EchoAttempt: ProbeAttempt {
     override func cleanUp() {
         if let socket { loop.forget(socket.descriptor) }
         socket = nil
+    }
+}
+
+extension DatagramAttempt.Exchange {
+    /// A question over UDP.
+    init(_ dialogue: DatagramDialogue, port: UInt16) {
+        self.init(
+            type: SOCK_DGRAM, port: port, question: dialogue.question, judge: dialogue.judge)
+    }
+
+    /// An echo request and its reply (RFC 792, RFC 4443 §4). In IPv6 the kernel fills in the
+    /// checksum, as it knows the source.
+    init(_ echo: Echo, _ family: AddressFamily) {
+        self.init(
+            type: SOCK_RAW, protocolNumber: family == .ipv4 ? Int32(IPPROTO_ICMP) : 58,
+            question: echo.request(family)
+        ) { bytes in
+            // An IPv4 raw socket gives the IP header, too (raw(7)).
+            let message = family == .ipv4 ? InnerPacket(bytes[...])?.payload ?? [] : bytes
+            return echo.isAnswered(by: message, family) ? .success : nil
+        }
     }
 }
 

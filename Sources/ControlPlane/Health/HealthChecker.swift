@@ -22,11 +22,12 @@ public final class HealthChecker: Sendable {
         var isStopped = false
         var states: [IdentityRegistry.BackendKey: HealthState] = [:]
         var transitions: [Transition] = []
+        var failures: [String] = []
     }
 
     private let shared = Mutex(Shared())
     private let doorbell: Int32
-    /// Has an element when there are transitions to be taken.
+    /// Has an element when there are transitions or failures to be taken.
     let changes: AsyncStream<Void>
     private let tell: AsyncStream<Void>.Continuation
 
@@ -37,7 +38,10 @@ public final class HealthChecker: Sendable {
         let thread = Thread { [weak self] in
             _ = unsafe cplatform_name_and_pin_thread("xdplb-health", -1)
             guard let self else { return }
-            Prober(self)?.run()
+            guard let prober = Prober(self) else {
+                return self.fail("cannot wait for sockets", lastError())
+            }
+            prober.run()
         }
         thread.start()
     }
@@ -65,6 +69,14 @@ public final class HealthChecker: Sendable {
         }
     }
 
+    /// Why nothing, or not all, can be probed: what failed since the last call.
+    func takeFailures() -> [String] {
+        shared.withLock { shared in
+            defer { shared.failures = [] }
+            return shared.failures
+        }
+    }
+
     /// Ends the thread.
     public func stop() {
         shared.withLock { $0.isStopped = true }
@@ -89,6 +101,13 @@ public final class HealthChecker: Sendable {
             defer { shared.wanted = nil }
             return shared.wanted
         }
+    }
+
+    /// Notes what cannot be done, and the kernel's answer.
+    fileprivate func fail(_ what: String, _ error: Int32) {
+        let answer = unsafe String(cString: strerror(error))
+        shared.withLock { $0.failures.append("\(what): \(answer)") }
+        tell.yield()
     }
 
     fileprivate func note(_ backend: ProbedBackend, from before: BackendHealth?) {
@@ -168,7 +187,9 @@ private final class Prober {
         let vips = targets.compactMap { target -> IPAddress? in
             if case .tunnel(let tunnel) = target.way { tunnel.vip } else { nil }
         }
-        for socket in kit.sockets.listen(to: Set(vips)).added {
+        let (added, error) = kit.sockets.listen(to: Set(vips))
+        if error != 0 { checker.fail("cannot hear what VIPs answer to probes", error) }
+        for socket in added {
             let descriptor = socket.descriptor
             _ = loop.watch(descriptor, for: .reading) { [unowned self] in
                 for packet in kit.sockets.takeAnswers(descriptor) { kit.deliver(packet) }

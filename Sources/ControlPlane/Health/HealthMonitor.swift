@@ -29,6 +29,15 @@ public struct HealthMonitor: Service {
         await withGracefulShutdownHandler {
             for await _ in checker.changes {
                 for transition in checker.takeTransitions() { tell(transition) }
+                for failure in checker.takeFailures() {
+                    events.record(
+                        .probingFailed, .error,
+                        [
+                            "message": failure,
+                            "consequence": "backends with a health check get no connections",
+                            "remedy": "look at open files and CAP_NET_RAW, then restart",
+                        ])
+                }
                 await apply()
                 try? await Task.sleep(for: Self.pause)
             }

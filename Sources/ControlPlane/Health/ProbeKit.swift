@@ -59,10 +59,11 @@ final class ProbeKit {
         switch target.configuration.kind {
         case .dns:
             return DatagramAttempt(
-                loop, to: address, port: port, dialogue(of: target), timeout: timeout,
+                loop, to: address, .init(dialogue(of: target), port: port), timeout: timeout,
                 finish: finish)
         case .icmp:
-            return EchoAttempt(loop, to: address, echo, timeout: timeout, finish: finish)
+            return DatagramAttempt(
+                loop, to: address, .init(echo, address.family), timeout: timeout, finish: finish)
         case .tcp, .http, .https, .none:
             return StreamAttempt(
                 loop, to: address, port: port, stream(of: target, host: address),
@@ -108,7 +109,9 @@ final class ProbeKit {
     ) -> ProbeAttempt {
         let timeout = target.configuration.timeout
         guard [.tcp, .http, .https].contains(target.configuration.kind) else {
-            return EchoAttempt(loop, to: tunnel.backend, echo, timeout: timeout, finish: finish)
+            return DatagramAttempt(
+                loop, to: tunnel.backend, .init(echo, tunnel.backend.family), timeout: timeout,
+                finish: finish)
         }
         return StreamAttempt(
             loop, to: tunnel.backend, port: tunnel.port, ConnectDialogue(), timeout: timeout,

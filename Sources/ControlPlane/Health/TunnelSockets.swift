@@ -92,11 +92,6 @@ final class TunnelSockets {
         return (added, 0)
     }
 
-    /// Whether answers arrive on a socket.
-    func isReceiver(_ descriptor: Int32) -> Bool {
-        receivers.values.contains { $0.descriptor == descriptor }
-    }
-
     /// The answers that have arrived on a socket.
     func takeAnswers(_ descriptor: Int32) -> [InnerPacket] {
         guard let socket = receivers.values.first(where: { $0.descriptor == descriptor }) else {

@@ -19,6 +19,8 @@ public enum EventKind: String, Sendable, CaseIterable {
     case backendAdminState = "backend_admin_state"
     /// Probes found a backend healthy or unhealthy.
     case backendHealth = "backend_health"
+    /// Probes cannot be sent, or their answers not be heard.
+    case probingFailed = "probing_failed"
     /// A removed backend's time is over.
     case backendRemoved = "backend_removed"
     /// A service has fewer eligible backends than it needs.
@@ -37,6 +39,10 @@ public enum EventKind: String, Sendable, CaseIterable {
     case publishFailed = "publish_failed"
     /// The state directory could not be read or written.
     case stateNotKept = "state_not_kept"
+    /// The kernel lost frames, as a ring was full or empty.
+    case ringLoss = "ring_loss"
+    /// The connection tables are nearly full.
+    case tablePressure = "table_pressure"
     /// A worker does nothing any more.
     case workerStuck = "worker_stuck"
     /// Somebody captures frames.

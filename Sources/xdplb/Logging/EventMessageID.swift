@@ -21,6 +21,7 @@ enum EventMessageID {
         // Services and backends.
         "backend_admin_state": "0d55addd78804880a15b43a169e6523a",
         "backend_health": "30fc60801fe74c0fac3d9547fbb4f552",
+        "probing_failed": "3a4b7c1f0d5e4f6d9a1c8e2b7f905d64",
         "backend_removed": "bc5ad1114eeb400abb8155a9d5212c68",
         "service_without_backend": "54a33e3bf0bb4ca39240e95489b38252",
         "service_recovered": "5a0d5951e5ff43ad96587ef3c1d95c6a",

@@ -76,6 +76,71 @@ import Testing
         #expect(changed.reloading(Self.file("20.1.1.10"), at: .now).lost == ["web"])
     }
 
+    /// A change of each key that is no service's, and the key that must be told.
+    private static let changes: [(key: String, change: @Sendable (inout Configuration) -> Void)] = [
+        ("node.name", { $0.nodeName = "other" }),
+        ("interfaces.name", { $0.interface.name = "eth9" }),
+        ("interfaces.attach_mode", { $0.interface.attachMode = .generic }),
+        ("interfaces.bind_mode", { $0.interface.bindMode = .copy }),
+        ("interfaces.queues", { $0.interface.queues = [0] }),
+        ("interfaces.rx_ring", { $0.interface.rxRing = 64 }),
+        ("interfaces.tx_ring", { $0.interface.txRing = 64 }),
+        ("interfaces.fill_ring", { $0.interface.fillRing = 64 }),
+        ("interfaces.completion_ring", { $0.interface.completionRing = 64 }),
+        ("interfaces.chunk_size", { $0.interface.chunkSize = 2048 }),
+        ("interfaces.vlan", { $0.interface.vlan = 7 }),
+        ("interfaces.next_hop", { $0.interface.fixedNextHops = [PlanFixture.address("10.0.0.1")] }),
+        ("workers.cores", { $0.workers.cores = [1] }),
+        ("workers.batch", { $0.workers.batch = 8 }),
+        ("workers.idle", { $0.workers.idle = .spin }),
+        ("workers.busy_poll", { $0.workers.busyPollBudget = 8 }),
+        ("memory.hugepages", { $0.memory.hugePages = .require }),
+        ("memory.chunks_per_queue", { $0.memory.chunksPerQueue = 1024 }),
+        ("defaults.maglev.table_size", { $0.maglev.tableSize = 251 }),
+        ("defaults.maglev.hash_key_file", { $0.maglev.hashKeyFile = "/k" }),
+        ("connections.entries_per_worker", { $0.connections.entriesPerWorker = 1024 }),
+        ("connections.table_full", { $0.connections.tableFull = .drop }),
+        ("connections.fragments", { $0.connections.fragments = .drop }),
+        ("connections.new_per_source", { $0.connections.newPerSource = 5 }),
+        ("icmp.echo_reply", { $0.icmp.echoReply = false }),
+        ("icmp.errors_per_second", { $0.icmp.errorsPerSecond = 1 }),
+        ("encapsulation.ipv4_source", { $0.encapsulation.ipv4SourcePrefix = IPPrefix("10.0.0.0/8") }),
+        ("encapsulation.ipv6_source", { $0.encapsulation.ipv6SourcePrefix = IPPrefix("100::/64") }),
+        ("encapsulation.outer_ttl", { $0.encapsulation.outerTimeToLive = 1 }),
+        ("encapsulation.dscp", { $0.encapsulation.dscp = 1 }),
+        ("encapsulation.too_big", { $0.encapsulation.tooBig = .drop }),
+        ("encapsulation.mss_clamp", { $0.encapsulation.mssClamp = .auto }),
+        (
+            "snat_pools",
+            { $0.snatPools = [.init(name: "p", addresses: [PlanFixture.address("10.0.0.2")])] }
+        ),
+        ("admin.socket", { $0.admin.socket = "/s" }),
+        ("admin.change_group", { $0.admin.changeGroup = "g" }),
+        ("admin.read_group", { $0.admin.readGroup = "g" }),
+        ("http.listen", { $0.httpListen = nil }),
+        ("http.dashboard", { $0.hasDashboard = false }),
+        ("log.format", { $0.logFormat = .json }),
+        ("log.level", { $0.logLevel = .debug }),
+    ]
+
+    @Test func noKeyChangesUnnoticed() {
+        for (key, change) in Self.changes {
+            var after = Self.file("20.1.1.10")
+            change(&after)
+            let differences = ConfigurationKey.differences(from: Self.file("20.1.1.10"), to: after)
+            #expect(differences.map(\.name) == [key])
+        }
+        #expect(Set(Self.changes.map(\.key)) == Set(ConfigurationKey.all.map(\.name)))
+    }
+
+    @Test func anotherAddressOfAPoolIsAChange() {
+        var before = Self.file("20.1.1.10")
+        before.snatPools = [.init(name: "p", addresses: [PlanFixture.address("10.0.0.2")])]
+        var after = before
+        after.snatPools[0].addresses = [PlanFixture.address("10.0.0.3")]
+        #expect(ConfigurationKey.differences(from: before, to: after).map(\.name) == ["snat_pools"])
+    }
+
     @Test func everyKeyThatDiffersIsToldAndOnlyThose() {
         let before = Self.file("20.1.1.10")
         var after = before

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ControlPlane
 import Foundation
 import Logging
 import Testing
@@ -94,6 +95,12 @@ import Testing
         #expect(bytes.count <= 64 << 10)
         let text = try #require(String(validating: bytes, as: UTF8.self))
         #expect(text.contains("\nXDPLB_FIELD_0=éé"))
+    }
+
+    @Test func `every kind of event has an identity`() {
+        for kind in EventKind.allCases {
+            #expect(EventMessageID.all[kind.rawValue] != nil, "\(kind.rawValue)")
+        }
     }
 
     @Test func `kinds have different identities, of 128 bits`() {
