@@ -136,8 +136,9 @@ extension DatagramAttempt.Exchange {
             type: SOCK_DGRAM, port: port, question: dialogue.question, judge: dialogue.judge)
     }
 
-    /// An echo request and its reply (RFC 792, RFC 4443 §4). In IPv6 the kernel fills in the
-    /// checksum, as it knows the source.
+    /// An echo request and its reply (RFC 792, RFC 4443 §4).
+    ///
+    /// In IPv6 the kernel fills in the checksum, as it knows the source.
     init(_ echo: Echo, _ family: AddressFamily) {
         self.init(
             type: SOCK_RAW, protocolNumber: family == .ipv4 ? Int32(IPPROTO_ICMP) : 58,

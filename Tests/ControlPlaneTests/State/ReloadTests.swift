@@ -104,7 +104,10 @@ import Testing
         ("connections.new_per_source", { $0.connections.newPerSource = 5 }),
         ("icmp.echo_reply", { $0.icmp.echoReply = false }),
         ("icmp.errors_per_second", { $0.icmp.errorsPerSecond = 1 }),
-        ("encapsulation.ipv4_source", { $0.encapsulation.ipv4SourcePrefix = IPPrefix("10.0.0.0/8") }),
+        (
+            "encapsulation.ipv4_source",
+            { $0.encapsulation.ipv4SourcePrefix = IPPrefix("10.0.0.0/8") }
+        ),
         ("encapsulation.ipv6_source", { $0.encapsulation.ipv6SourcePrefix = IPPrefix("100::/64") }),
         ("encapsulation.outer_ttl", { $0.encapsulation.outerTimeToLive = 1 }),
         ("encapsulation.dscp", { $0.encapsulation.dscp = 1 }),
