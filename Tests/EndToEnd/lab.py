@@ -184,9 +184,9 @@ class Lab:
 
     # Traffic
 
-    def requests(self, count, parallel=8):
+    def requests(self, count, parallel=8, vip=VIP):
         """Starts so many curl requests over as many connections; see Burst."""
-        return Burst(self, count, parallel)
+        return Burst(self, count, parallel, vip)
 
     def random_file(self, megabytes):
         path = self.dir / f"random-{megabytes}"
@@ -207,14 +207,14 @@ class Burst:
         done | sed '$d' | curl -sS -K - || echo failed
     """
 
-    def __init__(self, lab, count, parallel):
+    def __init__(self, lab, count, parallel, vip):
         self.count = count
         self.path = lab.dir / f"burst-{time.monotonic_ns()}"
         numbers = "\n".join(str(n) for n in range(count))
         with open(self.path, "w") as out:
             self.process = subprocess.Popen(
                 lab.in_node("client", "xargs", "-P", str(parallel), "-n", "100", "sh", "-c", self.SCRIPT, "sh"),
-                stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, text=True, env={**os.environ, "VIP": VIP})
+                stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, text=True, env={**os.environ, "VIP": url_host(vip)})
         lab.processes.append(self.process)
         self.process.stdin.write(numbers)
         self.process.stdin.close()

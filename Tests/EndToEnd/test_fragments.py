@@ -1,47 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Datagrams that no link takes in one piece."""
+import pathlib
 import unittest
 
 from lab import BACKENDS, wait_until
 from routed import VIP, RoutedTest, backend, service
 
 SIZE, COUNT, PORT = 65_000, 20, 5353
-
-# Sends datagrams back, from the address that was asked.
-ECHO = """if True:
-    import select, socket, sys
-    sockets = []
-    for address in sys.argv[2:]:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        sockets.append(socket.socket(family, socket.SOCK_DGRAM))
-        sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        sockets[-1].bind((address, int(sys.argv[1])))
-    while True:
-        for ready in select.select(sockets, [], [])[0]:
-            data, peer = ready.recvfrom(65535)
-            ready.sendto(data, peer)
-"""
-
-# Sends one datagram from each of so many sockets and says what became of it; a connected socket
-# hears nobody but whom it asked.
-ASK = """if True:
-    import os, socket, sys
-    address, port, size, count = sys.argv[1], *map(int, sys.argv[2:])
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for number in range(count):
-        asking = socket.socket(family, socket.SOCK_DGRAM)
-        asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        asking.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        asking.settimeout(5)
-        asking.connect((address, port))
-        data = os.urandom(size)
-        asking.send(data)
-        try:
-            print("echoed" if asking.recv(65535) == data else "changed")
-        except OSError as error:
-            print("no answer:", error)
-"""
+ECHO = pathlib.Path(__file__).with_name("echo.py")
 
 
 class Fragments(RoutedTest):
@@ -50,14 +16,14 @@ class Fragments(RoutedTest):
         super().setUpClass()
         for node in BACKENDS:
             addresses = [*VIP.values(), backend(node, 4), backend(node, 6)]
-            cls.lab.spawn(node, "python3", "-c", ECHO, str(PORT), *addresses)
+            cls.lab.spawn(node, "python3", str(ECHO), "serve", str(PORT), *addresses)
             wait_until(lambda: cls.lab.run(node, "ss", "-Hlun").stdout.count(f":{PORT} ") == 4, f"{node} listens")
 
     def serve(self, mode, family, outer, ports):
         self.lab.serve(service("dns", mode, [family], ports, [backend(node, outer) for node in BACKENDS]))
 
     def ask(self, family, size):
-        done = self.lab.run("client", "python3", "-c", ASK, VIP[family], str(PORT), str(size), str(COUNT))
+        done = self.lab.run("client", "python3", str(ECHO), "ask", VIP[family], str(PORT), str(size), str(COUNT))
         self.assertEqual(done.stdout.splitlines(), ["echoed"] * COUNT)
 
     def fragments_sent(self):
@@ -93,7 +59,7 @@ class Fragments(RoutedTest):
                 self.ask(family, 1000)
                 before = self.lab.drops("fragment")
                 # One datagram: nobody waits for more that do not come.
-                done = self.lab.run("client", "python3", "-c", ASK, VIP[family], str(PORT), str(SIZE), "1")
+                done = self.lab.run("client", "python3", str(ECHO), "ask", VIP[family], str(PORT), str(SIZE), "1")
                 self.assertIn("no answer", done.stdout)
                 self.assertGreater(self.lab.drops("fragment"), before)
                 self.assertEqual(self.fragments_sent(), 0)
