@@ -45,7 +45,10 @@ struct SnapshotDraft {
     mutating func add(_ service: ServiceConfiguration) throws(ChangeRefused) {
         let id = try identities.service(service.name)
         var backends: [CompiledBackend] = []
-        for backend in configuration.backends(of: service) {
+        for var backend in configuration.backends(of: service) {
+            if desired.ending.contains(service.name), backend.adminState == .active {
+                backend.adminState = .draining
+            }
             backends.append(try compile(backend, of: service, isRemoved: false))
         }
         for retiring in desired.retiring where retiring.service == service.name {
@@ -140,6 +143,9 @@ struct SnapshotDraft {
             ?? observed.nextHop(towards: address)
     }
 
+    /// The reason of backends whose probes fail; what they failed by is the prober's to say.
+    static let unhealthy = "unhealthy"
+
     /// Why a backend gets no new connections.
     private func reason(
         _ backend: BackendConfiguration, _ service: ServiceConfiguration, _ nextHop: IPAddress?,
@@ -156,7 +162,7 @@ struct SnapshotDraft {
         }
         switch health {
         case .healthy: return nil
-        case .unhealthy: return "unhealthy"
+        case .unhealthy: return Self.unhealthy
         case .unknown: return "not probed yet"
         }
     }

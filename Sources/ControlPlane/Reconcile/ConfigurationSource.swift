@@ -5,17 +5,20 @@ public import struct Foundation.Date
 public struct ConfigurationSource: Sendable {
     /// Its path.
     public let path: String
+    /// What was in it at the start.
+    let text: String
     /// Where what outlives a restart is kept.
     public let store: StateStore
     /// What the command line overrides of every file.
     private let adjust: @Sendable (inout Configuration) -> Void
 
-    /// A source of its parts.
+    /// The source of what a daemon starts with.
     public init(
-        path: String, store: StateStore,
+        _ file: ConfigurationFile, store: StateStore,
         adjust: @escaping @Sendable (inout Configuration) -> Void = { _ in }
     ) {
-        self.path = path
+        path = file.path
+        text = file.text
         self.store = store
         self.adjust = adjust
     }
