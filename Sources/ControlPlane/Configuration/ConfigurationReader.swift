@@ -46,16 +46,16 @@ enum ConfigurationReader {
             switch error {
             case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
                 .composer(_, let problem, let mark, _):
-                note(mark.line, mark.column, "no YAML: \(problem)")
+                note(mark.line, mark.column, "invalid YAML: \(problem)")
             case .duplicatedKeysInMapping(let duplicates, let context):
                 let key = duplicates.first ?? ""
                 let place = second(key, in: text, from: context.mark)
                 note(place.line, place.column, "key '\(key)' is given twice")
-            case .reader(let problem, _, _, _): note(1, 1, "no YAML: \(problem)")
-            default: note(1, 1, "no YAML: \(error)")
+            case .reader(let problem, _, _, _): note(1, 1, "invalid YAML: \(problem)")
+            default: note(1, 1, "invalid YAML: \(error)")
             }
         } catch {
-            note(1, 1, "no YAML: \(error)")
+            note(1, 1, "invalid YAML: \(error)")
         }
         return nil
     }

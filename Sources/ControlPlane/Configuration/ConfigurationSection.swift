@@ -101,7 +101,7 @@ struct ConfigurationSection {
     func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
         guard let (node, text) = text(key) else { return nil }
         guard let number = Self.integer(text) else {
-            problems.error(node, "\(key) '\(text)' is no whole number")
+            problems.error(node, "\(key) '\(text)' is not a whole number")
             return nil
         }
         guard range.contains(number) else {
@@ -115,7 +115,7 @@ struct ConfigurationSection {
     func powerOfTwo(_ key: String, in range: ClosedRange<Int>) -> Int? {
         guard let number = integer(key, in: range) else { return nil }
         guard number & (number - 1) == 0 else {
-            problems.error(value(key) ?? node, "\(key) \(number) is no power of two")
+            problems.error(value(key) ?? node, "\(key) \(number) is not a power of two")
             return nil
         }
         return number

@@ -134,6 +134,7 @@ extension Reconciler {
                 kind: .failed, code: "publish", message: "\(error). Nothing was changed")
         }
         report.took = ContinuousClock.now - began
+        source?.applied(next.configuration)
         await carryOut(consequence, &report)
     }
 

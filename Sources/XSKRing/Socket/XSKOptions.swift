@@ -38,6 +38,9 @@ public struct XSKOptions: Sendable {
     /// Interrupts are put off meanwhile; `nil` leaves it to them. See "Busy polling" in
     /// Documentation/networking/napi.rst.
     public var busyPollBudget: Int?
+    /// Microseconds that such a call polls for at most, when there is less to take than the budget
+    /// (SO_BUSY_POLL, socket(7)).
+    public var busyPollTime = 20
 
     /// The defaults.
     public init() {}
