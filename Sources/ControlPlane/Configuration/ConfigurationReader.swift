@@ -13,6 +13,8 @@ enum ConfigurationReader {
     struct Result {
         var configuration: Configuration?
         var problems: [ConfigurationProblem]
+        /// Keys that the mappings of the file may have.
+        var knownKeys: Set<String> = []
     }
 
     /// Reads a configuration.
@@ -27,7 +29,8 @@ enum ConfigurationReader {
             return Result(configuration: nil, problems: problems.all)
         }
         let configuration = DocumentReader(problems).read(root, host: host)
-        return Result(configuration: configuration, problems: problems.all)
+        return Result(
+            configuration: configuration, problems: problems.all, knownKeys: problems.knownKeys)
     }
 
     private static func compose(_ text: String, _ problems: ConfigurationProblems) -> Node? {

@@ -5,6 +5,8 @@ internal import Yams
 /// Collects what is wrong while a file is read; the reading goes on to find all of it.
 final class ConfigurationProblems {
     private(set) var all: [ConfigurationProblem] = []
+    /// Keys that the mappings read so far may have: what documents of the file must name.
+    fileprivate(set) var knownKeys: Set<String> = []
 
     func error(_ node: Node, _ message: String) { add(.error, node, message) }
 
@@ -52,6 +54,7 @@ struct ConfigurationSection {
         self.node = node
         self.noun = noun
         self.problems = problems
+        problems.knownKeys.formUnion(keys)
         for (key, value) in mapping {
             guard let name = key.scalar?.string else {
                 problems.error(key, "a key of \(noun) must be a word")

@@ -27,7 +27,8 @@ extension HostFacts {
             addresses: addresses, mtu: mtu, queueCount: queueCount(of: name),
             localPorts: HostSystem.localPorts, cpus: HostSystem.allowedCPUs,
             nodeCPUs: HostSystem.cpus(ofNode: HostSystem.numaNode(ofInterface: name)),
-            hasVLANDevice: hasVLANDevice, othersReadKey: othersRead(configuration.maglev.hashKeyFile))
+            hasVLANDevice: hasVLANDevice,
+            othersReadKey: othersRead(configuration.maglev.hashKeyFile))
     }
 
     private static func queueCount(of interface: String) -> Int {

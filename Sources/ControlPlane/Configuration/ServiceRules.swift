@@ -26,7 +26,8 @@ extension BackendContradiction {
     /// What is contradictory of a backend, without the service's name.
     public func text(_ backend: BackendConfiguration) -> String {
         let endpoint = backend.endpoint.description
-        let named = backend.name == endpoint ? "backend \(endpoint)" : "\(backend.name) is \(endpoint)"
+        let named =
+            backend.name == endpoint ? "a backend is \(endpoint)" : "\(backend.name) is \(endpoint)"
         return switch self {
         case .dsrTranslatesPort(let own):
             "dsr cannot translate ports, but \(named) and the service port is "

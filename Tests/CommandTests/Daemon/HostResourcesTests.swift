@@ -40,10 +40,11 @@ import Testing
         #expect(cpus == placement.cpus)
     }
 
-    @Test(arguments: [
-        (32768...60999, [1024...32767, 61000...65535]), (1024...65535, []),
-        (0...1023, [1024...65535]), (500...2000, [2001...65535]),
-    ] as [(ClosedRange<UInt16>, [ClosedRange<UInt16>])])
+    @Test(
+        arguments: [
+            (32768...60999, [1024...32767, 61000...65535]), (1024...65535, []),
+            (0...1023, [1024...65535]), (500...2000, [2001...65535]),
+        ] as [(ClosedRange<UInt16>, [ClosedRange<UInt16>])])
     func `snat has the ports that the kernel does not hand out`(
         local: ClosedRange<UInt16>, ports: [ClosedRange<UInt16>]
     ) {

@@ -42,11 +42,12 @@ import Testing
         #expect(service.sourceRanges.isEmpty && service.minimumBackends == 1)
     }
 
-    @Test(arguments: [
-        ("off", nil), ("none", nil), ("1", .init(budget: 1)), ("64", .init()),
-        ("{enabled: false, usec: 20, budget: 64}", nil), ("{budget: 32}", .init(budget: 32)),
-        ("{enabled: true, usec: 50}", .init(budget: 64, microseconds: 50)),
-    ] as [(String, WorkerConfiguration.BusyPoll?)])
+    @Test(
+        arguments: [
+            ("off", nil), ("none", nil), ("1", .init(budget: 1)), ("64", .init()),
+            ("{enabled: false, usec: 20, budget: 64}", nil), ("{budget: 32}", .init(budget: 32)),
+            ("{enabled: true, usec: 50}", .init(budget: 64, microseconds: 50)),
+        ] as [(String, WorkerConfiguration.BusyPoll?)])
     func `busy polling is off or has a budget and a time`(
         text: String, busyPoll: WorkerConfiguration.BusyPoll?
     ) throws {
