@@ -55,7 +55,7 @@ public struct AdminService: Service {
             build: build, hasDashboard: configuration.hasDashboard)
         let path = configuration.admin.socket
         try AdminSocketPath.prepare(path)
-        defer { _ = unlink(path) }
+        defer { _ = unsafe unlink(path) }
         let starting = Starting(
             listeners: configuration.httpListen == nil ? 1 : 2, whenAllServe: onServing)
         try await withGracefulShutdownHandler {

@@ -44,6 +44,7 @@ struct SnapshotDraft {
 
     mutating func add(_ service: ServiceConfiguration) throws(ChangeRefused) {
         let id = try identities.service(service.name)
+        try numberSNATAddresses(of: service)
         var backends: [CompiledBackend] = []
         for var backend in configuration.backends(of: service) {
             if desired.ending.contains(service.name), backend.adminState == .active {
@@ -65,10 +66,10 @@ struct SnapshotDraft {
             id: id, configuration: service, backends: backends, maglev: maglev,
             buildTime: buildTime, members: members)
         services.append(compiled)
-        if members.count < max(service.minimumBackends, 1) {
+        if members.count < service.neededBackends {
             problems.append(Self.problem(compiled))
         }
-        try emit(compiled)
+        emit(compiled)
     }
 
     /// The table as it was while its members are the same, as building one takes time.
@@ -182,10 +183,16 @@ struct SnapshotDraft {
             return pool.addresses.contains { $0.family == family }
                 ? nil : "snat_pool \(pool.name) has no \(family.rawValue) address"
         }
-        guard isAddressed else {
+        guard let own = observed.address(family) else {
             return "\(name) has no \(family.rawValue) address, and no snat_pool is named"
         }
-        return compiler.interfacePorts.isEmpty
-            ? "ip_local_port_range leaves snat no port of \(name), and no snat_pool is named" : nil
+        if compiler.interfacePorts.isEmpty {
+            return "ip_local_port_range leaves snat no port of \(name), and no snat_pool is named"
+        }
+        return identities.snatAddresses[own] == nil
+            ? """
+            waits for a SNAT address to be free: earlier addresses of \(name) still have connections, \
+            \(own) is over the limit of \(identities.limits.snatAddresses)
+            """ : nil
     }
 }

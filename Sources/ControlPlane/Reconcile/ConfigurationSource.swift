@@ -11,16 +11,20 @@ public struct ConfigurationSource: Sendable {
     public let store: StateStore
     /// What the command line overrides of every file.
     private let adjust: @Sendable (inout Configuration) -> Void
+    /// Is told of each configuration that has begun to run.
+    let applied: @Sendable (Configuration) -> Void
 
     /// The source of what a daemon starts with.
     public init(
         _ file: ConfigurationFile, store: StateStore,
-        adjust: @escaping @Sendable (inout Configuration) -> Void = { _ in }
+        adjust: @escaping @Sendable (inout Configuration) -> Void = { _ in },
+        applied: @escaping @Sendable (Configuration) -> Void = { _ in }
     ) {
         path = file.path
         text = file.text
         self.store = store
         self.adjust = adjust
+        self.applied = applied
     }
 
     /// Reads the file and checks it against this host.

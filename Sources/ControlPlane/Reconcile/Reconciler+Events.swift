@@ -17,7 +17,7 @@ extension Reconciler {
             kind, kind == .serviceRecovered ? .notice : .error,
             [
                 "service": service.configuration.name, "eligible": "\(service.members.count)",
-                "minimum_backends": "\(max(service.configuration.minimumBackends, 1))",
+                "minimum_backends": "\(service.configuration.neededBackends)",
                 "backends": "\(service.backends.count { !$0.isRemoved })",
             ])
     }

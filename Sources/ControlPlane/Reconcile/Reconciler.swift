@@ -156,17 +156,20 @@ public actor Reconciler: ControlPlaneService {
     // MARK: Observation
 
     /// Takes a new observation over, and publishes if something follows from it.
-    public func observe(_ state: ObservedState) async {
+    ///
+    /// - Returns: `false` when it was refused, so that it is to be told again.
+    public func observe(_ state: ObservedState) async -> Bool {
         await gate.enter()
         defer { gate.leave() }
-        guard state != observed else { return }
+        guard state != observed else { return true }
         let before = observed
         observed = state
         guard await republish(by: "observation") else {
             observed = before
-            return
+            return false
         }
         tellOfLink(before)
+        return true
     }
 
     /// Takes over what probes have found since.
@@ -183,7 +186,7 @@ public actor Reconciler: ControlPlaneService {
     /// Publishes what follows from what is observed, if anything does.
     ///
     /// - Returns: Whether that worked; if not, the running generation stays.
-    private func republish(by cause: String) async -> Bool {
+    func republish(by cause: String) async -> Bool {
         do {
             let next = try compile(desired)
             guard !Self.isSame(next.plan, running.plan) else {
@@ -300,6 +303,7 @@ public actor Reconciler: ControlPlaneService {
         }
         report.took = ContinuousClock.now - began
         report.workers = link.facts.workers.count
+        source?.applied(next.configuration)
         await carryOut(consequence, &report)
     }
 

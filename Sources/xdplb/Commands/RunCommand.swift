@@ -83,7 +83,10 @@ struct RunCommand: AsyncParsableCommand {
         }
         let events = EventLog(log.logger)
         let store = StateStore(stateDirectory, events: events)
-        let source = file.map { ConfigurationSource($0, store: store, adjust: adjust) }
+        let source = file.map {
+            ConfigurationSource(
+                $0, store: store, adjust: adjust, applied: { log.setLevel($0.logLevel) })
+        }
         try await Daemon(
             configuration: configuration, source: source, hashKey: key, supervisor: supervisor,
             log: log.logger, events: events
@@ -122,7 +125,8 @@ struct RunCommand: AsyncParsableCommand {
         if text == "none" { return nil }
         guard let endpoint = Endpoint(text), let port = endpoint.port else {
             throw CommandFailure(
-                .invalid, "'\(text)' is no address with a port, such as 127.0.0.1:9660, nor 'none'")
+                .invalid,
+                "'\(text)' is not an address with a port, such as 127.0.0.1:9660, nor 'none'")
         }
         return SocketAddressConfiguration(host: endpoint.address.description, port: Int(port))
     }

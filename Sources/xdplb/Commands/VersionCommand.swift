@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CXDP
-import Foundation
+import ControlPlane
 
 /// The command `xdplb version`.
 struct VersionCommand: ParsableCommand {
@@ -21,10 +21,9 @@ struct VersionCommand: ParsableCommand {
 
     func run() throws {
         let libbpf = unsafe String(cString: libbpf_version_string())
-        let kernel = try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8)
         let document = Document(
             version: Version.text, libbpf: libbpf,
-            kernel: kernel?.trimmingCharacters(in: .whitespacesAndNewlines) ?? "unknown")
+            kernel: HostSystem.kernelRelease)
         if output.format == .json { return try output.printJSON(document) }
         print("xdplb \(document.version), \(document.libbpf), Linux \(document.kernel)")
     }

@@ -121,7 +121,7 @@ import Testing
         ("workers.cores", { $0.workers.cores = [1] }),
         ("workers.batch", { $0.workers.batch = 8 }),
         ("workers.idle", { $0.workers.idle = .spin }),
-        ("workers.busy_poll", { $0.workers.busyPollBudget = 8 }),
+        ("workers.busy_poll", { $0.workers.busyPoll = .init() }),
         ("memory.hugepages", { $0.memory.hugePages = .require }),
         ("memory.chunks_per_queue", { $0.memory.chunksPerQueue = 1024 }),
         ("defaults.maglev.table_size", { $0.maglev.tableSize = 251 }),
