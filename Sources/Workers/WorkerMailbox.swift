@@ -45,7 +45,7 @@ public final class WorkerMailbox: Sendable {
     public func stop() { stops.store(true, ordering: .releasing) }
 
     /// Asks for a capture into the ring at an address.
-    func requestCapture(at address: UInt) {
+    package func requestCapture(at address: UInt) {
         wantedCapture.store(address, ordering: .sequentiallyConsistent)
     }
 

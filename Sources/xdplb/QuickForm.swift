@@ -21,7 +21,7 @@ enum QuickForm {
         interface: String, mode: String, services: [String]
     ) throws(Invalid) -> Configuration {
         guard !interface.isEmpty, interface.utf8.count <= 15, !interface.contains("/") else {
-            throw Invalid(description: "'\(interface)' is no name of an interface")
+            throw Invalid(description: "'\(interface)' cannot be the name of an interface")
         }
         guard let mode = ForwardingMode(mode) else {
             throw Invalid(description: "mode '\(mode)' is neither dsr nor snat")
@@ -53,7 +53,7 @@ enum QuickForm {
         guard let key = ServiceKey(head) else {
             throw Invalid(
                 description: """
-                    '\(head)' is no VIP:PORT/PROTOCOL, such as 40.1.1.1:80/tcp or \
+                    '\(head)' is not VIP:PORT/PROTOCOL, such as 40.1.1.1:80/tcp or \
                     [2001:db8::1]:80/tcp
                     """)
         }
@@ -73,7 +73,7 @@ enum QuickForm {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             guard let endpoint = Endpoint(String(part)) else {
                 throw Invalid(
-                    description: "\(service.name): backend '\(part)' is no IP or IP:PORT")
+                    description: "\(service.name): backend '\(part)' is not IP or IP:PORT")
             }
             let backend = BackendConfiguration(address: endpoint.address, port: endpoint.port)
             if let contradiction = service.contradiction(with: backend) {

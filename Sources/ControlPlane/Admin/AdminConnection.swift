@@ -157,7 +157,7 @@ final class AdminConnection: ChannelDuplexHandler, RemovableChannelHandler {
                 context, .requestHeaderFieldsTooLarge, "too_large",
                 "the request's head is over \(AdminService.maximumHeadSize) bytes")
         default:
-            refuse(context, .badRequest, "malformed", "this is no HTTP request: \(error)")
+            refuse(context, .badRequest, "malformed", "this is not an HTTP request: \(error)")
         }
     }
 
@@ -209,7 +209,7 @@ final class AdminConnection: ChannelDuplexHandler, RemovableChannelHandler {
                 guard connection.phase == .waiting else { return }
                 connection.refuse(
                     context, .serviceUnavailable, "too_many_clients",
-                    "no request came, and others wait for the connection")
+                    "closed while idle: all connections were in use and another client was waiting")
             }
         }
     }

@@ -21,15 +21,10 @@ struct ReloadCommand: ParsableCommand {
             "Go back after this time unless it is reloaded again, such as 60s.", valueName: "time"))
     var confirm: String?
     @OptionGroup var socket: SocketOptions
-    @Option(name: [.customShort("o"), .customLong("output")], help: "How to print: table or json.")
-    var format = OutputOptions.Format.table
+    @OptionGroup var output: FormatOptions
 
     func run() throws {
         let body = ReloadBody(confirmSeconds: try confirm.map(DurationText.seconds))
-        let report = try socket.client.ask(ChangeDocument.self, "/api/v1/reload", body)
-        var change = ChangeOptions()
-        change.format = format
-        change.dryRun = false
-        try change.print(report)
+        try output.print(try socket.client.ask(ChangeDocument.self, "/api/v1/reload", body))
     }
 }

@@ -119,7 +119,8 @@ struct RunCommand: AsyncParsableCommand {
         if text == "none" { return nil }
         guard let endpoint = Endpoint(text), let port = endpoint.port else {
             throw CommandFailure(
-                .invalid, "'\(text)' is no address with a port, such as 127.0.0.1:9660, nor 'none'")
+                .invalid,
+                "'\(text)' is neither an address with a port, such as 127.0.0.1:9660, nor 'none'")
         }
         return SocketAddressConfiguration(host: endpoint.address.description, port: Int(port))
     }

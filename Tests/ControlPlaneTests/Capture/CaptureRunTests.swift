@@ -201,7 +201,7 @@ private final class HarnessSource: CaptureSource {
             try desk.take(CaptureRequest(), for: 60, by: "bob")
         }
         #expect(refusal?.kind == .conflict)
-        #expect(refusal?.message.contains("alice captures since") == true)
+        #expect(refusal?.message.contains("a capture by alice is running since") == true)
         #expect(refusal?.message.contains("service web") == true)
         #expect(!desk.end(99))
         #expect(place?.isEnded == false)
