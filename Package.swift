@@ -140,6 +140,9 @@ let package = Package(
             dependencies: [
                 "ControlPlane", "DataPlane", "Netlink", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
+                // For a connection to the admin API whose clock is the test's.
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ],
             exclude: ["Fixtures"],
             swiftSettings: strict

@@ -5,6 +5,9 @@
 binary=/usr/bin/xdplb
 configuration=/etc/xdplb/xdplb.yaml
 state=/var/lib/xdplb
+# What tune has changed, for its --undo: root's alone, as root acts on it. Gone with a restart of the
+# host, like the changes.
+tuned=/run/xdplb-tune
 unit=/usr/lib/systemd/system/xdplb.service
 # Further settings of the unit.
 additions=/usr/lib/systemd/system/xdplb.service.d

@@ -59,11 +59,15 @@ public final class WorkerCapture: Sendable {
     }
 
     /// Ends it, and returns when no worker copies any more; then, and not before, it may be let go.
+    ///
+    /// May be called again, also when the next capture of the pool has begun: that one goes on.
     public func stop() async {
-        for mailbox in pool.mailboxes { mailbox.requestCapture(at: 0) }
+        for (mailbox, ring) in zip(pool.mailboxes, rings) {
+            mailbox.withdrawCapture(at: ring.address)
+        }
         pool.mesh.ringAll()
         // However impatient the caller: the memory must stay until all have left.
-        while !pool.mailboxes.allSatisfy(\.hasLeftCapture) {
+        while zip(pool.mailboxes, rings).contains(where: { $0.usesCapture(at: $1.address) }) {
             try? await Task.sleep(for: .milliseconds(1))
         }
     }

@@ -44,13 +44,21 @@ public final class WorkerMailbox: Sendable {
     /// Asks the worker to end after its current round.
     public func stop() { stops.store(true, ordering: .releasing) }
 
-    /// Asks for a capture into the ring at an address; 0 ends it.
-    func requestCapture(at address: UInt) {
+    /// Asks for a capture into the ring at an address.
+    package func requestCapture(at address: UInt) {
         wantedCapture.store(address, ordering: .sequentiallyConsistent)
     }
 
-    /// Whether the worker uses no ring: after a request for none, the one before may be freed.
-    var hasLeftCapture: Bool { usedCapture.load(ordering: .sequentiallyConsistent) == 0 }
+    /// Takes the request for the ring at an address back; a later one for another ring stays.
+    func withdrawCapture(at address: UInt) {
+        _ = wantedCapture.compareExchange(
+            expected: address, desired: 0, ordering: .sequentiallyConsistent)
+    }
+
+    /// Whether the worker uses the ring at an address: once withdrawn and not used, it may be freed.
+    func usesCapture(at address: UInt) -> Bool {
+        usedCapture.load(ordering: .sequentiallyConsistent) == address
+    }
 
     /// Addresses that frames wait for since the last call.
     public func takeAddresses() -> [IPAddress] {

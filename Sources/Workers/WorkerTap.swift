@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import DataPlane
+package import DataPlane
 
 /// A worker's part in captures: which one it copies for, if any.
-struct WorkerTap {
+package struct WorkerTap {
     private var tap: CaptureTap?
     /// Where the ring of the capture lies; 0 while there is none.
     private var address: UInt = 0
 
+    /// A part in none.
+    package init() {}
+
     /// Whether a capture runs, begins or ends: one load and a test in each round.
     @inline(__always)
-    func isConcerned(by mailbox: WorkerMailbox) -> Bool { mailbox.captureAddress | address != 0 }
+    package func isConcerned(by mailbox: WorkerMailbox) -> Bool {
+        mailbox.captureAddress | address != 0
+    }
 
     /// Takes note of a capture that begins or ends, and copies a batch aside for the one that is.
     ///
     /// - Returns: Whether the batch is captured.
     @inline(never)
-    mutating func begin(
+    package mutating func begin(
         _ batch: borrowing Batch, in memory: FrameMemory, _ mailbox: WorkerMailbox
     ) -> Bool {
         if mailbox.captureAddress != address {
@@ -31,7 +36,7 @@ struct WorkerTap {
     /// Captures a batch that ``begin(_:in:_:)`` took, once it was sent and before its chunks are
     /// received into again.
     @inline(never)
-    func write(
+    package func write(
         _ batch: borrowing Batch, in memory: FrameMemory, sent: Int, lostHandOffs: UInt64,
         receivedAt: UInt64
     ) {

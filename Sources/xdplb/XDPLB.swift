@@ -22,7 +22,7 @@ struct XDPLB: AsyncParsableCommand {
                 name: "Daemon:",
                 subcommands: [
                     RunCommand.self, CheckCommand.self, PlanCommand.self, ReloadCommand.self,
-                    DoctorCommand.self,
+                    DoctorCommand.self, UpgradeCommand.self,
                 ]),
             CommandGroup(
                 name: "Looking:",

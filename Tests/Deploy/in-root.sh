@@ -107,12 +107,29 @@ check "irqbalance is to leave the interrupts alone" says 0 '"--banirq=41 --banir
 kill $!
 check "more channels than there are is said" says 0 "5 are more than the driver has: 2" "${tuner[@]}" --channels 5
 check "purging while a NIC is tuned is refused" says 3 "tune lb0 --undo" deploy/uninstall --purge
+record=/run/xdplb-tune/tune-lb0.undo
+check "what is to be put back is kept where only root can write" test "$(stat -c '%U %a' /run/xdplb-tune)" = "root 700"
+check "  and not in the folder of the daemon's user" test -z "$(ls /var/lib/xdplb)"
+cp "$record" "$work/record"
+for line in 'irq ../../../etc/passwd 1' 'irq 41 1;reboot' 'channels lb1 2' 'offload tso on' 'ring rx -1' 'reboot now 1'; do
+    echo "$line" >>"$record"
+    settings >"$work/tuned"
+    check "a record with '$line' is refused" says 3 "has a line that tune does not write" "${tuner[@]}" --undo
+    check "  and nothing is changed" diff "$work/tuned" <(settings)
+    cp "$work/record" "$record"
+done
+mv /run/xdplb-tune "$work/moved"
+ln -s /var/lib/xdplb /run/xdplb-tune
+check "a folder that somebody else could have made is refused" says 3 "is not a folder of root's alone" "${tuner[@]}" --channels 1
+rm /run/xdplb-tune
+mv "$work/moved" /run/xdplb-tune
 check "the first values come back, not those in between" says 0 "put back" "${tuner[@]}" --undo
 check "  all of them" diff "$work/settings" <(settings)
 check "nothing is left to put back" says 0 "nothing to put back" "${tuner[@]}" --undo
 "${tuner[@]}" >/dev/null
-sed -i 's/^boot .*/boot another/' /var/lib/xdplb/tune-lb0.undo
+sed -i 's/^boot .*/boot another/' "$record"
 check "after a restart of the host there is nothing to put back" says 0 "the host was restarted" "${tuner[@]}" --undo
+check "  and no record is left" test ! -e /run/xdplb-tune
 check "an unknown interface is refused" says 3 "there is no interface lb7" /usr/lib/xdplb/tune lb7
 check "a wrong option is a usage error" says 2 "usage:" "${tuner[@]}" --chanels 1
 

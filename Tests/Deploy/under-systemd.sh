@@ -59,6 +59,11 @@ check "  and takes its program off" is_detached
 echo "wieght: 7" >>/etc/xdplb/xdplb.yaml
 check "with a bad file it does not start" says 1 "failed" systemctl start xdplb
 check "  and the journal says where and why" says 0 "unknown key 'wieght'" journalctl --no-pager --unit xdplb
+check "  and the status too" says 0 "unknown key 'wieght'" property StatusText
+check "  and it is not tried again, which would not mend it" test "$(property NRestarts) $(property ExecMainStatus)" = "0 2"
+sed -i '/^wieght/d' /etc/xdplb/xdplb.yaml
+check "  a mended one starts at once" systemctl start xdplb
+systemctl stop xdplb
 
 systemctl enable xdplb 2>/dev/null
 check "uninstalling disables it" says 0 "removed user xdplb" /usr/lib/xdplb/uninstall --purge

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: exit codes, refusals that change nothing, and bad configuration files."""
+import os
 import pathlib
+import re
 import subprocess
 import unittest
 
@@ -61,12 +63,31 @@ class Arguments(unittest.TestCase):
                 (2, ["run", "--interface", "lo", "--mode", "snat", "--service", "40.1.1.0/24:any/udp=10.0.0.1:81"]),
                 (3, ["run", "--interface", "none0", "--mode", "dsr", "--state-directory", "/tmp/xdplb-none"]),
                 (4, ["status", "--admin-socket", "/tmp/xdplb-none.sock"]), (2, ["connections", "flush"]),
-                (2, ["check", "/tmp/xdplb-none.yaml"]), (0, ["version"]), (0, ["--version"])]:
+                (2, ["check", "/tmp/xdplb-none.yaml"]), (0, ["version"]), (0, ["--version"]), (2, ["upgrade"]),
+                (2, ["service", "delete", WEB, "--drain", "--timeout", "5"])]:
             with self.subTest(" ".join(arguments)):
                 result = xdplb(*arguments)
                 self.assertEqual(result.returncode, code, result.stdout + result.stderr)
                 if code:
                     self.assertNotEqual(result.stderr + result.stdout, "")
+
+
+    def test_the_version_names_what_it_is_made_of_and_what_the_kernel_can(self):
+        unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]
+        for user in ([], unprivileged):
+            result = subprocess.run([*user, XDPLB, "version"], stdout=subprocess.PIPE, text=True)
+            self.assertEqual(result.returncode, 0)
+            self.assertRegex(result.stdout, r"^xdplb \S+, commit \w+, Swift 6\.\d.*, libxdp v1\.\d+\.\d+, libbpf v\d\S+, Linux "
+                             + re.escape(os.uname().release) + "\n")
+            self.assertRegex(result.stdout, r"\nfeatures: AF_XDP \w+, BPF JIT \w+, BTF \w+, netdev feature query \w+\n$")
+        # Nobody may make such a socket, so it is not known.
+        self.assertIn("AF_XDP unknown", result.stdout)
+
+    def test_commands_of_later_versions_are_refused_by_name(self):
+        for more in ([], ["--binary", "/usr/bin/xdplb"], ["--rollback"]):
+            result = xdplb("upgrade", *more)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn("'upgrade' is not in this version", result.stderr)
 
 
 class Refusals(unittest.TestCase):

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting, stopping and dying: the host's own traffic goes on, and nothing is left behind."""
 import json
+import signal
+import socket
 import subprocess
+import time
 import unittest
 
 from lab import VIP, WEB, XDPLB, Lab, backends, wait_until
@@ -23,12 +26,32 @@ class Life(unittest.TestCase):
         return "xdp" in link
 
     def test_sigterm_and_sigint_leave_nothing_attached_and_exit_0(self):
-        for signal in ("TERM", "INT"):
+        for name in ("TERM", "INT"):
             self.lab.start("snat")
             self.assertTrue(self.is_attached())
-            self.assertEqual(self.lab.stop(signal), 0)
+            self.assertEqual(self.lab.stop(name), 0)
             self.assertFalse(self.is_attached())
             self.assertEqual(programs(), self.before)
+
+    def test_a_second_signal_waits_for_nobody_and_leaves_nothing_attached(self):
+        for first, second in (("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")):
+            self.lab.start("snat")
+            # A capture whose reader hangs: the first signal gives it some seconds for the rest.
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(self.lab.socket)
+                client.sendall(b"POST /api/v1/capture HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+                self.assertTrue(client.recv(1).startswith(b"H"))
+                self.lab.run("client", "curl", "-sS", "-m", "60", "-o", "/dev/null", "-T", str(self.lab.random_file(10)),
+                             f"http://{VIP}:8080/")
+                self.lab.daemon.send_signal(getattr(signal, f"SIG{first}"))
+                wait_until(lambda: not self.lab.is_answering(), "it takes no more requests")
+                self.assertIsNone(self.lab.daemon.poll())
+                began = time.monotonic()
+                self.assertEqual(self.lab.stop(second), 0)
+                self.assertLess(time.monotonic() - began, 1)
+            self.assertFalse(self.is_attached())
+            self.assertEqual(programs(), self.before)
+            self.assertIn("at once, at the second signal", (self.lab.dir / "xdplb.log").read_text())
 
     def test_kill_9_under_load_leaves_the_hosts_own_traffic_alone_and_the_next_start_serves(self):
         lab = self.lab

@@ -16,7 +16,8 @@ class Terminal:
 
     def __init__(self, lab, *arguments):
         self.leader, follower = pty.openpty()
-        self.process = subprocess.Popen([XDPLB, *arguments, "--admin-socket", lab.socket], stdin=follower, stdout=follower,
+        place = ["--admin-socket", lab.socket] if lab else []
+        self.process = subprocess.Popen([XDPLB, *arguments, *place], stdin=follower, stdout=follower,
                                         stderr=follower, close_fds=True, env={**os.environ, "TERM": "xterm"})
         os.close(follower)
         self.text = ""
@@ -90,6 +91,46 @@ class Top(unittest.TestCase):
         finally:
             download.kill()
             download.wait()
+
+    def test_a_delete_that_drains_shows_a_bar_to_a_person_and_gives_up_in_time(self):
+        lab = self.lab
+        download = subprocess.Popen(lab.in_node("client", "curl", "-s", "-o", "/dev/null", f"http://{VIP}/slow"))
+        try:
+            wait_until(lambda: lab.json("connections", "list")["connections"], "the download has begun")
+            piped = lab.command("service", "delete", WEB, "--drain", "--timeout", "300ms", check=False)
+            self.assertEqual((piped.returncode, piped.stdout), (5, ""))
+            self.assertRegex(piped.stderr, rf"^xdplb: error: {WEB}: \d+ connections are left after \S+\. It is not deleted, and takes "
+                             r"new ones as before; 'xdplb connections list --service \S+' shows them\n$")
+            wait_until(lambda: lab.run("client", "curl", "-s", "-m", "1", f"http://{VIP}/name", check=False).returncode == 0,
+                       "it takes new connections as before")
+            terminal = Terminal(lab, "service", "delete", WEB, "--drain")
+            try:
+                wait_until(lambda: re.search(r"\[[#-]{24}\]  \d+ left", terminal.read()), "the bar is shown")
+                download.kill()
+                wait_until(lambda: (terminal.read(), terminal.process.poll())[1] is not None, "it is deleted")
+                self.assertEqual(terminal.process.returncode, 0)
+                self.assertIn("deleted", terminal.text)
+            finally:
+                terminal.close()
+        finally:
+            download.kill()
+            download.wait()
+
+    def test_a_bench_and_a_capture_show_how_far_they_are_to_a_person_only(self):
+        for arguments in (["bench", "--flows", "1000", "--seconds", "1"], ["capture", "-w", str(self.lab.dir / "top.pcapng"), "--seconds", "2"]):
+            with self.subTest(arguments[0]):
+                terminal = Terminal(self.lab if arguments[0] == "capture" else None, *arguments)
+                try:
+                    wait_until(lambda: (terminal.read(), terminal.process.poll())[1] is not None, "it ends", 60)
+                    self.assertEqual(terminal.process.returncode, 0, terminal.text)
+                    self.assertRegex(terminal.text, r"\[[#-]{24}\]  ")
+                    self.assertRegex(terminal.text, r"measuring, \d\.\d of 1\.0 s" if arguments[0] == "bench" else r"0 frames, 0 lost, \S+ left")
+                finally:
+                    terminal.close()
+                place = [] if arguments[0] == "bench" else ["--admin-socket", self.lab.socket]
+                piped = subprocess.run([XDPLB, *arguments, *place], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True)
+                self.assertNotIn("\r", piped.stdout + piped.stderr)
+                self.assertNotIn("\x1b", piped.stdout + piped.stderr)
 
 
 if __name__ == "__main__":

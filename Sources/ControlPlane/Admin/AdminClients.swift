@@ -9,13 +9,16 @@ internal import Synchronization
 /// loops.
 final class AdminClients: Sendable {
     /// How long a connection may be in what it does.
-    enum Patience {
+    struct Patience: Sendable {
         /// From the connection, or from the answer before, to the end of a request's head and body.
-        static let request = TimeAmount.seconds(10)
+        var request = TimeAmount.seconds(10)
         /// Between two requests.
-        static let pause = TimeAmount.seconds(60)
-        /// From an answer's first byte to its last; an answer that streams is left alone.
-        static let answer = TimeAmount.seconds(30)
+        var pause = TimeAmount.seconds(60)
+        /// From an answer's first byte to its last, unless it goes on.
+        var answer = TimeAmount.seconds(30)
+        /// Of an answer that goes on, such as a capture: while there is something for the reader
+        /// and it takes nothing. Long enough for somebody who reads a page of it.
+        var reader = TimeAmount.minutes(5)
     }
 
     private struct Client {
@@ -24,13 +27,20 @@ final class AdminClients: Sendable {
         let evict: @Sendable () -> Void
     }
 
+    /// How long its connections may be in what they do.
+    let patience: Patience
     private let limit: Int
     /// Those without a request, the longest waiting first.
     private let waiting = Mutex<[Client]>([])
     private let count = Atomic<Int>(0)
 
-    /// - Parameter limit: Connections at once; one of them is kept free as long as one waits.
-    init(limit: Int) { self.limit = limit }
+    /// - Parameters:
+    ///   - limit: Connections at once; one of them is kept free as long as one waits.
+    ///   - patience: How long a connection may be in what it does.
+    init(limit: Int, patience: Patience = Patience()) {
+        self.limit = limit
+        self.patience = patience
+    }
 
     /// A connection was made.
     func connected(_ id: ObjectIdentifier, evict: @escaping @Sendable () -> Void) {

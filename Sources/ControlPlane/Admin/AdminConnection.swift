@@ -34,6 +34,13 @@ final class AdminConnection: ChannelDuplexHandler, RemovableChannelHandler {
     /// Requests whose head has come, and whose answer is not complete.
     private var unanswered = 0
     private var wasAnswered = false
+    /// Whether the answer goes on until one of the two ends it.
+    private var isStreaming = false
+    /// Pieces of such an answer that the reader has not taken.
+    private var piecesLeft = 0
+
+    /// Content types of answers that go on.
+    private static let streams = ["text/event-stream", "application/x-pcapng"]
 
     init(_ clients: AdminClients) { self.clients = clients }
 
@@ -52,7 +59,7 @@ final class AdminConnection: ChannelDuplexHandler, RemovableChannelHandler {
         guard !isRegistered else { return }
         isRegistered = true
         clients.connected(ObjectIdentifier(self), evict: eviction(context))
-        schedule(context, in: AdminClients.Patience.request)
+        schedule(context, in: clients.patience.request)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -74,7 +81,7 @@ final class AdminConnection: ChannelDuplexHandler, RemovableChannelHandler {
             if phase == .waiting {
                 clients.asks(ObjectIdentifier(self))
                 phase = .receiving
-                schedule(context, in: AdminClients.Patience.request)
+                schedule(context, in: clients.patience.request)
             }
         case .body: break
         case .end:
@@ -93,26 +100,50 @@ final class AdminConnection: ChannelDuplexHandler, RemovableChannelHandler {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
+        var promise = promise
         switch unwrapOutboundIn(data) {
         case .head(let head):
             phase = .answering
-            let streams = head.headerFields[.contentType]?.hasPrefix("text/event-stream") ?? false
-            if streams {
+            let type = head.headerFields[.contentType] ?? ""
+            isStreaming = Self.streams.contains { type.hasPrefix($0) }
+            if isStreaming {
                 deadline?.cancel()
             } else {
-                schedule(context, in: AdminClients.Patience.answer)
+                schedule(context, in: clients.patience.answer)
             }
-        case .body: break
+        case .body:
+            if isStreaming { promise = watch(context, promise) }
         case .end:
+            isStreaming = false
             unanswered -= 1
             wasAnswered = true
             deadline?.cancel()
             phase = unanswered > 0 ? .working : .waiting
             guard phase == .waiting else { break }
             clients.waits(ObjectIdentifier(self), evict: eviction(context))
-            schedule(context, in: AdminClients.Patience.pause)
+            schedule(context, in: clients.patience.pause)
         }
         context.write(data, promise: promise)
+    }
+
+    /// Waits for the reader to take a piece of an answer that goes on, but not for ever.
+    private func watch(
+        _ context: ChannelHandlerContext, _ promise: EventLoopPromise<Void>?
+    ) -> EventLoopPromise<Void> {
+        let promise = promise ?? context.eventLoop.makePromise(of: Void.self)
+        piecesLeft += 1
+        if piecesLeft == 1 { schedule(context, in: clients.patience.reader) }
+        promise.futureResult.assumeIsolated().whenComplete { _ in
+            self.piecesLeft -= 1
+            guard self.phase == .answering, self.isStreaming else { return }
+            // It has taken something, and with that more time, or all there is.
+            if self.piecesLeft > 0 {
+                self.schedule(context, in: self.clients.patience.reader)
+            } else {
+                self.deadline?.cancel()
+            }
+        }
+        return promise
     }
 
     // MARK: Refusing
@@ -126,7 +157,7 @@ final class AdminConnection: ChannelDuplexHandler, RemovableChannelHandler {
                 context, .requestHeaderFieldsTooLarge, "too_large",
                 "the request's head is over \(AdminService.maximumHeadSize) bytes")
         default:
-            refuse(context, .badRequest, "malformed", "this is no HTTP request: \(error)")
+            refuse(context, .badRequest, "malformed", "this is not an HTTP request: \(error)")
         }
     }
 
@@ -178,7 +209,7 @@ final class AdminConnection: ChannelDuplexHandler, RemovableChannelHandler {
                 guard connection.phase == .waiting else { return }
                 connection.refuse(
                     context, .serviceUnavailable, "too_many_clients",
-                    "no request came, and others wait for the connection")
+                    "closed while idle: all connections were in use and another client was waiting")
             }
         }
     }

@@ -48,13 +48,13 @@ extension AdminHandlers {
         var number: UInt64?
         if let text = query["number"] {
             guard let known = UInt64(text) else {
-                throw AdminQuery.invalid("number", "'\(text)' is no number")
+                throw AdminQuery.invalid("number", "'\(text)' is not a number")
             }
             number = known
         }
         guard state.captures.end(number) else {
             throw ChangeRefused(
-                kind: .notFound, code: "no_capture", message: "no such capture runs")
+                kind: .notFound, code: "no_capture", message: "no such capture is running")
         }
         // Whoever asks may want to begin the next one; but a reader that hangs takes longer.
         for _ in 0..<100 where state.captures.isTaken {

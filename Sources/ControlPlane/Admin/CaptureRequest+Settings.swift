@@ -17,7 +17,7 @@ extension CaptureRequest {
         if let backend { filter.backend = try ConnectionQuery.backend(backend, found, view).id }
         if let client {
             guard let address = IPAddress(client) else {
-                throw Self.refused("client", "'\(client)' is no IP address")
+                throw Self.refused("client", "'\(client)' is not an IP address")
             }
             filter.client = address
         }
@@ -61,7 +61,7 @@ extension CaptureRequest {
     private static func reason(_ text: String) throws(ChangeRefused) -> DropReason {
         guard let reason = DropReason(token: text) else {
             let known = DropReason.allCases.map(\.token).joined(separator: ", ")
-            throw refused("reason", "'\(text)' is none of \(known)")
+            throw refused("reason", "'\(text)' is not a drop reason; these are: \(known)")
         }
         return reason
     }
@@ -73,10 +73,10 @@ extension CaptureRequest {
             case "rx": points.insert(.received)
             case "tx": points.insert(.sent)
             case "drop": points.insert(.dropped)
-            default: throw refused("points", "'\(word)' is none of rx, tx, drop")
+            default: throw refused("points", "'\(word)' is not rx, tx or drop")
             }
         }
-        guard !points.isEmpty else { throw refused("points", "none is given of rx, tx, drop") }
+        guard !points.isEmpty else { throw refused("points", "give one or more of rx, tx, drop") }
         return points
     }
 

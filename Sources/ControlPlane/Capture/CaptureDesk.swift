@@ -47,9 +47,9 @@ final class CaptureDesk: Sendable {
         ChangeRefused(
             kind: .conflict, code: "capture_running",
             message: """
-                \(other.user) captures since \(AdminJSON.text(other.since)) (\(other.what)), for \
-                at most \(Int(other.seconds.rounded(.up))) s, and there is one capture at a time. \
-                Wait, or end it: 'xdplb capture --stop'
+                a capture by \(other.user) is running since \(AdminJSON.text(other.since)) \
+                (\(other.what)) and ends within \(Int(other.seconds.rounded(.up))) s; only one \
+                can run at a time. Wait, or stop it with 'xdplb capture --stop'
                 """)
     }
 

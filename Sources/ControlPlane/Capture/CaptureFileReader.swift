@@ -23,7 +23,7 @@ public struct CaptureFileReader: ~Copyable {
         var input = try CaptureInput(path: path)
         guard try input.available(4) == 4 else {
             throw input.failure(
-                "this is no capture file: it has fewer than four bytes", remedy: Self.remedy)
+                "this is not a capture file: it has fewer than four bytes", remedy: Self.remedy)
         }
         let magic: UInt32 = input.number(at: 0)
         if magic == PcapngSection.headerType {
@@ -32,7 +32,7 @@ public struct CaptureFileReader: ~Copyable {
             format = .pcap(pcap)
         } else {
             throw input.failure(
-                "this is no pcap or pcapng file: it begins with 0x\(String(magic, radix: 16))",
+                "this is not a pcap or pcapng file: it begins with 0x\(String(magic, radix: 16))",
                 remedy: Self.remedy)
         }
         self.input = input

@@ -51,20 +51,6 @@ public struct CaptureFileWriter: ~Copyable {
         try flushWhenLarge()
     }
 
-    /// Writes a frame that is in memory of others.
-    ///
-    /// - Parameters:
-    ///   - frame: All of its bytes, at most 256 KiB.
-    ///   - nanoseconds: When it was sent, since 1970 and before 2106.
-    /// - Throws: ``CaptureFileError`` when the format cannot hold it, or the disk is full.
-    public mutating func write(
-        _ frame: UnsafeRawBufferPointer, nanoseconds: UInt64
-    ) throws(CaptureFileError) {
-        try unsafe begin(frame.count, nanoseconds)
-        unsafe pending.append(contentsOf: frame)
-        try flushWhenLarge()
-    }
-
     /// Writes what is left and closes the file; nothing can be written any more.
     ///
     /// - Throws: ``CaptureFileError`` when not all of it could be written.

@@ -18,6 +18,9 @@ struct CaptureRun {
 
     /// Bytes after which blocks are sent on.
     private static let pieceByteCount = 256 << 10
+    /// Records of a worker after which the others are looked at, and the time: most may be left out
+    /// by a program, and then no piece is ever full.
+    private static let recordsPerTurn = 256
     /// Between two looks at empty rings.
     private static let pause = Duration.milliseconds(5)
     /// Between two statistics, which also show that the reader is still there.
@@ -31,6 +34,8 @@ struct CaptureRun {
     private var words: CaptureWords
     private var statistics: PcapngWriter.Statistics
     private var frameCount = 0
+    /// Worker whose ring is looked at first, another one each time: a busy one may fill a piece.
+    private var firstWorker = 0
     /// What is to be added to the workers' clock for nanoseconds since 1970.
     private var offset: UInt64
 
@@ -108,18 +113,27 @@ struct CaptureRun {
                 writeStatistics()
             }
             try await flush(output)
-            if !found {
+            if found {
+                // Nothing may have been sent, so that nothing has waited: others use the thread too.
+                await Task.yield()
+            } else {
                 // Not one that throws: a daemon that stops wants the last frames as well.
                 try? await clock.sleep(until: min(clock.now + Self.pause, deadline))
             }
         }
     }
 
-    /// Makes blocks of what is in the rings, up to a piece; whether there was anything.
+    /// Makes blocks of what is in the rings, up to a piece and a turn of each; whether there was
+    /// anything.
     private mutating func drain() -> Bool {
         var found = false
-        for (worker, ring) in source.rings.enumerated() {
-            while writer.bytes.count < Self.pieceByteCount, let pair = ring.next() {
+        let rings = source.rings
+        defer { firstWorker = (firstWorker + 1) % max(rings.count, 1) }
+        for step in rings.indices {
+            let worker = (firstWorker + step) % rings.count
+            for _ in 0..<Self.recordsPerTurn {
+                guard writer.bytes.count < Self.pieceByteCount, let pair = rings[worker].next()
+                else { break }
                 found = true
                 take(pair, worker)
                 if let count = bounds.count, frameCount >= count { return true }

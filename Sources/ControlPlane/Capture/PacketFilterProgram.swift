@@ -30,17 +30,13 @@ struct PacketFilterProgram: Equatable, Sendable {
     /// - Throws: ``Invalid`` with what is wrong and in which instruction.
     init(_ text: String) throws(Invalid) {
         let words = text.split { $0.isWhitespace || $0 == "," }
-        guard let first = words.first, let count = Int(first), words.count == 1 + 4 * count else {
-            throw Invalid(
-                description: """
-                    this is no program as 'tcpdump -ddd' prints it: a count, and four numbers for \
-                    each instruction
-                    """)
-        }
+        guard let first = words.first, let count = Int(first) else { throw Self.malformed }
+        // Before anything is computed from it: it may be any number.
         guard (1...Self.capacity).contains(count) else {
             throw Invalid(
                 description: "\(count) instructions are not within 1...\(Self.capacity)")
         }
+        guard words.count == 1 + 4 * count else { throw Self.malformed }
         var instructions: [Instruction] = []
         for index in 0..<count {
             let parts = words[(1 + 4 * index)..<(5 + 4 * index)].map(String.init)
@@ -53,6 +49,12 @@ struct PacketFilterProgram: Equatable, Sendable {
         try Self.check(instructions)
         self.instructions = instructions
     }
+
+    private static let malformed = Invalid(
+        description: """
+            this is not a program as 'tcpdump -ddd' prints it: a count, and four numbers for each \
+            instruction
+            """)
 
     private static func invalid(_ index: Int, _ problem: String) -> Invalid {
         Invalid(description: "instruction \(index) \(problem)")
@@ -84,7 +86,7 @@ struct PacketFilterProgram: Equatable, Sendable {
         }
         let last = instructions.last.flatMap { Operation(rawValue: $0.code) }
         guard last == .returnConstant || last == .returnA else {
-            throw invalid(instructions.count - 1, "is the last one, and no return")
+            throw invalid(instructions.count - 1, "is the last one, and not a return")
         }
     }
 

@@ -82,7 +82,9 @@ public actor NetworkMonitor: Service {
         do throws(NetlinkError) {
             return try !events.receiveEvents(timeoutMilliseconds: 0).isEmpty
         } catch {
-            log.warning("events lost", metadata: ["event": "netlink", "message": "\(error)"])
+            log.warning(
+                "events lost",
+                metadata: ["event": "\(EventKind.netlink.rawValue)", "message": "\(error)"])
             return true
         }
     }

@@ -31,6 +31,8 @@ public enum EventKind: String, Sendable, CaseIterable {
     case interfaceDown = "interface_down"
     /// It is up again.
     case interfaceUp = "interface_up"
+    /// The kernel had more news of the network than could be read; all of it is read anew.
+    case netlink
     /// A next hop does not answer.
     case nextHopFailed = "next_hop_failed"
     /// Connections were ended by a command.

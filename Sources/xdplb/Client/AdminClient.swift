@@ -11,12 +11,6 @@ struct AdminClient {
     /// Longest wait for an answer.
     var timeoutSeconds = 30
 
-    /// The status and body of an answer.
-    struct Answer {
-        var status: Int
-        var body: Data
-    }
-
     /// Reads a document.
     func get<Document: Decodable>(_ type: Document.Type, _ target: String) throws -> Document {
         try decode(type, try send("GET", target))
@@ -44,7 +38,8 @@ struct AdminClient {
     /// Decodes the document of an answer that is none of a refusal.
     ///
     /// - Throws: ``CommandFailure`` with the daemon's words and the exit code for its refusal.
-    func decode<Document: Decodable>(_ type: Document.Type, _ answer: Answer) throws -> Document {
+    func decode<Document: Decodable>(_ type: Document.Type, _ answer: HTTPAnswer) throws -> Document
+    {
         guard answer.status == 200 else { throw refusal(answer) }
         do {
             return try AdminJSON.decode(type, from: answer.body)
@@ -52,40 +47,47 @@ struct AdminClient {
             throw CommandFailure(
                 .refused,
                 """
-                the daemon at \(path) answers in words of another version (\(error)). Use the \
-                program that it was started from
+                cannot read the reply of the daemon at \(path): it is another version (\(error)). \
+                Use the xdplb binary it was started from
                 """)
         }
     }
 
     /// The failure that the daemon's refusal is.
-    func refusal(_ answer: Answer) -> CommandFailure {
+    func refusal(_ answer: HTTPAnswer) -> CommandFailure {
         let document = try? AdminJSON.decode(ErrorDocument.self, from: answer.body)
-        let message = document?.error.message ?? "the daemon answers with status \(answer.status)"
-        switch answer.status {
-        case 400: return CommandFailure(.invalid, message)
-        case 504: return CommandFailure(.timedOut, message)
-        default: return CommandFailure(.refused, message)
-        }
+        let message = document?.error.message ?? "the daemon replied with status \(answer.status)"
+        return CommandFailure(answer.status == 400 ? .invalid : .refused, message)
     }
 
     // MARK: The wire
 
     /// Sends a request and reads the answer to its end.
     ///
+    /// - Parameters:
+    ///   - method: Method of HTTP.
+    ///   - target: Path and query.
+    ///   - body: A JSON document, if any.
+    ///   - wait: Called every 200 ms while nothing has come; what it throws ends the wait, and the
+    ///     connection with it. Unless given, the wait ends after ``timeoutSeconds``.
+    /// - Returns: The answer, whatever its status.
     /// - Throws: ``CommandFailure`` when nobody answers.
-    func send(_ method: String, _ target: String, _ body: Data? = nil) throws -> Answer {
+    func send(
+        _ method: String, _ target: String, _ body: Data? = nil,
+        while wait: (() throws -> Void)? = nil
+    ) throws -> HTTPAnswer {
         let descriptor = try connect()
         defer { close(descriptor) }
         var bytes = Array(requestHead(method, target, body).utf8)
         bytes += body.map { Array($0) } ?? []
         write(bytes, to: descriptor)
-        guard let answer = Self.parse(try readAll(descriptor)) else {
+        if wait != nil { Self.bound(descriptor, SO_RCVTIMEO, milliseconds: 200) }
+        guard let answer = try HTTPAnswer(try readAll(descriptor, wait)) else {
             throw CommandFailure(
                 .unreachable,
                 """
-                the daemon at \(path) hung up before it had answered. Whether something was changed \
-                'xdplb status' says, or the daemon's log
+                the daemon at \(path) closed the connection without replying. The change may have \
+                been applied: see 'xdplb status' or the daemon's log
                 """)
         }
         return answer
@@ -121,11 +123,9 @@ struct AdminClient {
         unsafe withUnsafeMutableBytes(of: &address.sun_path) { bytes in
             unsafe bytes.copyBytes(from: path.utf8)
         }
-        var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
         // The one for sending also bounds the wait for a daemon that accepts nobody.
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            _ = unsafe setsockopt(
-                descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
+            Self.bound(descriptor, option, milliseconds: timeoutSeconds * 1000)
         }
         let result = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
@@ -148,6 +148,12 @@ struct AdminClient {
         return descriptor
     }
 
+    private static func bound(_ descriptor: Int32, _ option: Int32, milliseconds: Int) {
+        var timeout = timeval(tv_sec: milliseconds / 1000, tv_usec: milliseconds % 1000 * 1000)
+        _ = unsafe setsockopt(
+            descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
+    }
+
     /// Writes as much as the daemon takes: one that refuses early answers, and reads no more.
     func write(_ bytes: [UInt8], to descriptor: Int32) {
         var rest = bytes[...]
@@ -161,62 +167,27 @@ struct AdminClient {
         }
     }
 
-    private func readAll(_ descriptor: Int32) throws -> [UInt8] {
+    private func readAll(_ descriptor: Int32, _ wait: (() throws -> Void)?) throws -> [UInt8] {
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)
         while true {
             let count = unsafe read(descriptor, &buffer, buffer.count)
             if count < 0 && errno == EINTR { continue }
             if count < 0 && errno == EAGAIN {
+                if let wait {
+                    try wait()
+                    continue
+                }
                 throw CommandFailure(
                     .timedOut,
                     """
-                    the daemon at \(path) did not answer within \(timeoutSeconds) s; what was \
-                    started goes on
+                    the daemon at \(path) did not reply within \(timeoutSeconds) s. The change may \
+                    still be applied: see 'xdplb status' or the daemon's log
                     """)
             }
             guard count > 0 else { return answer }
             answer += buffer[..<count]
         }
-    }
-
-    /// Takes an answer apart; `nil` when it is no whole one.
-    static func parse(_ bytes: [UInt8]) -> Answer? {
-        let separator = Array("\r\n\r\n".utf8)
-        guard let end = bytes.firstRange(of: separator) else { return nil }
-        let head = String(decoding: bytes[..<end.lowerBound], as: UTF8.self)
-        let lines = head.components(separatedBy: "\r\n")
-        guard let status = lines[0].split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-        else { return nil }
-        let body = Array(bytes[end.upperBound...])
-        let isChunked = lines.contains {
-            $0.lowercased().hasPrefix("transfer-encoding:") && $0.lowercased().contains("chunked")
-        }
-        guard isChunked else {
-            let length = lines.first { $0.lowercased().hasPrefix("content-length:") }
-                .flatMap { Int($0.dropFirst(15).trimmingCharacters(in: .whitespaces)) }
-            guard body.count >= length ?? 0 else { return nil }
-            return Answer(status: status, body: Data(body))
-        }
-        return dechunked(body).map { Answer(status: status, body: Data($0)) }
-    }
-
-    /// Joins the chunks of a body (RFC 9112 §7.1).
-    private static func dechunked(_ body: [UInt8]) -> [UInt8]? {
-        var result: [UInt8] = []
-        var rest = body[...]
-        while let end = rest.firstRange(of: Array("\r\n".utf8)) {
-            let size = String(decoding: rest[rest.startIndex..<end.lowerBound], as: UTF8.self)
-            guard let count = UInt32(size.prefix { $0 != ";" }, radix: 16).map(Int.init) else {
-                return nil
-            }
-            if count == 0 { return result }
-            let start = end.upperBound
-            guard rest.endIndex - start >= count + 2 else { return nil }
-            result += rest[start..<start + count]
-            rest = rest[(start + count + 2)...]
-        }
-        return nil
     }
 }
 

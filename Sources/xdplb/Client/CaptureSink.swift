@@ -132,13 +132,15 @@ enum PcapngBlocks {
 
     private static func kind(_ bytes: [UInt8], _ range: Range<Int>) -> Block.Kind {
         let start = range.lowerBound
+        let end = range.upperBound - 4
+        // Whatever the lengths in a block say, nothing beyond it is read.
         switch number(bytes, at: start, 4) {
-        case 6:
+        case 6 where start + 28 <= end:
             let captured = Int(number(bytes, at: start + 20, 4))
             let options = start + 28 + (captured + 3) & ~3
-            return .packet(option(5, bytes, options..<range.upperBound - 4))
-        case 5:
-            return .statistics(lost: option(5, bytes, start + 20..<range.upperBound - 4) ?? 0)
+            return .packet(options <= end ? option(5, bytes, options..<end) : nil)
+        case 5 where start + 20 <= end:
+            return .statistics(lost: option(5, bytes, start + 20..<end) ?? 0)
         default: return .other
         }
     }
@@ -149,7 +151,9 @@ enum PcapngBlocks {
         while place + 4 <= range.upperBound {
             let code = number(bytes, at: place, 2)
             let length = Int(number(bytes, at: place + 2, 2))
-            if code == wanted, length == 8 { return number(bytes, at: place + 4, 8) }
+            if code == wanted, length == 8, place + 12 <= range.upperBound {
+                return number(bytes, at: place + 4, 8)
+            }
             if code == 0 { return nil }
             place += 4 + (length + 3) & ~3
         }

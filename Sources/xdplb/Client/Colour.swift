@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 
-/// What standard output is.
+/// What standard output and standard error are.
 enum Terminal {
     /// Whether a person looks at it: numbers may be rounded then, and words coloured.
     static var isOutput: Bool { isatty(STDOUT_FILENO) == 1 }
+    /// Whether a person sees progress and messages.
+    static var isError: Bool { isatty(STDERR_FILENO) == 1 }
 }
 
 /// Colour for states, never alone: the word says the same.

@@ -26,6 +26,6 @@ enum DurationText {
             else { break }
             return number * factor
         }
-        throw CommandFailure(.invalid, "'\(text)' is no duration, such as 250ms, 2s, 5m or 1h")
+        throw CommandFailure(.invalid, "'\(text)' is not a duration, such as 250ms, 2s, 5m or 1h")
     }
 }

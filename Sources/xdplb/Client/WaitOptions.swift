@@ -18,65 +18,97 @@ struct WaitOptions: ParsableArguments {
     }
 }
 
-/// Waiting for a backend's connections to end.
+/// Waiting for connections to end.
 struct Waiting {
-    /// As it was given.
-    let backend: String
-    /// What it is in the end.
-    let state: String
-    let client: AdminClient
+    /// Where it is shown how many are left.
+    let progress = ProgressLine(isShown: Terminal.isOutput && Terminal.isError)
+
+    private let subject: String
+    private let target: String
+    private let client: AdminClient
+    private let longest: Double
+    private let began = ContinuousClock.now
+    private var most = 1
+
+    /// A wait that begins now.
+    ///
+    /// - Parameters:
+    ///   - subject: Whose connections, as it was given.
+    ///   - filter: The same as a parameter of a query.
+    ///   - client: The daemon.
+    ///   - seconds: Longest wait.
+    init(
+        for subject: String, _ filter: String, client: AdminClient, longest seconds: Double
+    ) {
+        self.subject = subject
+        self.client = client
+        target = "/api/v1/connections/count?in_use=true&\(filter)"
+        longest = seconds
+    }
+
+    private var waited: Double { (ContinuousClock.now - began).inSeconds }
 
     /// Waits until no connection is left.
     ///
-    /// - Throws: ``CommandFailure`` when `seconds` are over.
-    func run(_ seconds: Double, isJSON: Bool) throws {
-        let began = ContinuousClock.now
-        let target = "/api/v1/connections/count?in_use=true&backend=\(backend.escapedForURL)"
-        var most = 1
+    /// - Throws: ``CommandFailure`` when the time is over.
+    mutating func run(until state: String, isJSON: Bool) throws {
         while true {
-            let left = try client.get(ConnectionCountDocument.self, target).count
-            let waited = (ContinuousClock.now - began).inSeconds
-            most = max(most, left)
-            show(
-                left > 0
-                    ? "  \(Self.bar(most - left, of: most))  \(left) left   \(Scaled.duration(waited))"
-                    : "")
+            let left = try count()
             if left == 0 {
+                progress.clear()
                 // With JSON, standard output is that one document.
                 let end =
-                    "\(backend): \(state), no connection left after \(Scaled.duration(waited))\n"
+                    "\(subject): \(state), no connection left after \(Scaled.duration(waited))\n"
                 (isJSON ? FileHandle.standardError : .standardOutput).write(Data(end.utf8))
                 return
             }
-            guard waited < seconds else {
-                throw CommandFailure(
-                    .timedOut,
+            show(left)
+            guard waited < longest else {
+                throw expired(
+                    left,
                     """
-                    \(backend): \(left) connections are left after \(Scaled.duration(seconds)). It \
-                    stays as it is; 'xdplb connections list --backend \(backend)' shows them
+                    It stays as it is; 'xdplb connections list --backend \(subject)' shows them
                     """)
             }
             usleep(200_000)
         }
     }
 
-    /// As in `[########----------------]`.
-    static func bar(_ done: Int, of all: Int, width: Int = 24) -> String {
-        let full = width * done / max(all, 1)
-        return "[" + String(repeating: "#", count: full)
-            + String(repeating: "-", count: width - full) + "]"
+    /// Shows how many are left, while something else waits for the last.
+    ///
+    /// - Throws: ``CommandFailure`` with a consequence when the time is over.
+    mutating func glance(_ consequence: @autoclosure () -> String) throws {
+        let isOver = waited >= longest
+        guard isOver || progress.isShown else { return }
+        // What is waited for may be gone at this very moment.
+        guard let left = try? count() else { return }
+        show(left)
+        if isOver { throw expired(left, consequence()) }
     }
 
-    /// Writes progress over the line before, for a person only.
-    private func show(_ text: String) {
-        guard Terminal.isOutput else { return }
-        FileHandle.standardError.write(Data("\r\u{1b}[K\(text)".utf8))
+    private func count() throws -> Int {
+        try client.get(ConnectionCountDocument.self, target).count
+    }
+
+    private func expired(_ left: Int, _ consequence: String) -> CommandFailure {
+        progress.clear()
+        return CommandFailure(
+            .timedOut,
+            "\(subject): \(left) connections are left after \(Scaled.duration(longest)). \(consequence)"
+        )
+    }
+
+    private mutating func show(_ left: Int) {
+        most = max(most, left)
+        progress.show(
+            "\(ProgressLine.bar(Double(most - left) / Double(most)))  \(left) left   \(Scaled.duration(waited))"
+        )
     }
 }
 
 extension Duration {
     /// The whole of it in seconds.
-    fileprivate var inSeconds: Double {
+    var inSeconds: Double {
         Double(components.seconds) + Double(components.attoseconds) / 1e18
     }
 }

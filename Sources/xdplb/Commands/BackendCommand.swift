@@ -44,7 +44,7 @@ struct BackendCommand: ParsableCommand {
     static func target(_ backend: String) throws -> String {
         guard let reference = BackendReference(backend) else {
             throw CommandFailure(
-                .invalid, "'\(backend)' is no SERVICE/BACKEND, such as web/20.1.1.10:80")
+                .invalid, "'\(backend)' is not SERVICE/BACKEND, such as web/20.1.1.10:80")
         }
         let service = reference.service.description.escapedForURL
         return "/api/v1/services/\(service)/backends/\(reference.backend.escapedForURL)"
@@ -71,6 +71,31 @@ struct BackendCommand: ParsableCommand {
         }
     }
 
+    /// The backend that is changed, and how.
+    struct Target: ParsableArguments {
+        @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
+        @OptionGroup var socket: SocketOptions
+        @OptionGroup var change: ChangeOptions
+
+        /// Makes a change, and prints what it did.
+        func send(_ body: BackendBody) throws {
+            try change.print(
+                try socket.client.change(
+                    "PATCH", try BackendCommand.target(backend) + change.query, body))
+        }
+
+        /// Sets the admin state, and waits for the end of connections if that is asked for.
+        func set(_ state: AdminState, _ options: WaitOptions, until end: String) throws {
+            let seconds = try options.seconds(isDryRun: change.dryRun)
+            try send(BackendBody(adminState: state.rawValue))
+            guard let seconds else { return }
+            var waiting = Waiting(
+                for: backend, "backend=\(backend.escapedForURL)", client: socket.client,
+                longest: seconds)
+            try waiting.run(until: end, isJSON: change.isJSON)
+        }
+    }
+
     struct Drain: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Give a backend no new connections; it keeps those it has.",
@@ -79,22 +104,10 @@ struct BackendCommand: ParsableCommand {
                   xdplb backend drain web/20.1.1.10:80 --wait --timeout 10m
                 """)
 
-        @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
+        @OptionGroup var target: Target
         @OptionGroup var waiting: WaitOptions
-        @OptionGroup var socket: SocketOptions
-        @OptionGroup var change: ChangeOptions
 
-        func run() throws {
-            let seconds = try waiting.seconds(isDryRun: change.dryRun)
-            try change.print(
-                try socket.client.change(
-                    "PATCH", try BackendCommand.target(backend) + change.query,
-                    BackendBody(adminState: AdminState.draining.rawValue)))
-            if let seconds {
-                try Waiting(backend: backend, state: "drained", client: socket.client)
-                    .run(seconds, isJSON: change.format == .json)
-            }
-        }
+        func run() throws { try target.set(.draining, waiting, until: "drained") }
     }
 
     struct Undrain: ParsableCommand {
@@ -102,16 +115,9 @@ struct BackendCommand: ParsableCommand {
             abstract: "Make a backend active again, from draining or disabled.",
             discussion: "For example:  xdplb backend undrain web/20.1.1.10:80")
 
-        @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
-        @OptionGroup var socket: SocketOptions
-        @OptionGroup var change: ChangeOptions
+        @OptionGroup var target: Target
 
-        func run() throws {
-            try change.print(
-                try socket.client.change(
-                    "PATCH", try BackendCommand.target(backend) + change.query,
-                    BackendBody(adminState: AdminState.active.rawValue)))
-        }
+        func run() throws { try target.send(BackendBody(adminState: AdminState.active.rawValue)) }
     }
 
     struct Disable: ParsableCommand {
@@ -122,22 +128,10 @@ struct BackendCommand: ParsableCommand {
                   xdplb backend disable web/20.1.1.10:80
                 """)
 
-        @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
+        @OptionGroup var target: Target
         @OptionGroup var waiting: WaitOptions
-        @OptionGroup var socket: SocketOptions
-        @OptionGroup var change: ChangeOptions
 
-        func run() throws {
-            let seconds = try waiting.seconds(isDryRun: change.dryRun)
-            try change.print(
-                try socket.client.change(
-                    "PATCH", try BackendCommand.target(backend) + change.query,
-                    BackendBody(adminState: AdminState.disabled.rawValue)))
-            if let seconds {
-                try Waiting(backend: backend, state: "disabled", client: socket.client)
-                    .run(seconds, isJSON: change.format == .json)
-            }
-        }
+        func run() throws { try target.set(.disabled, waiting, until: "disabled") }
     }
 
     struct Weight: ParsableCommand {
@@ -145,16 +139,9 @@ struct BackendCommand: ParsableCommand {
             abstract: "Set a backend's share of new connections, 0-65535.",
             discussion: "For example:  xdplb backend weight web/20.1.1.10:80 50")
 
-        @Argument(help: "SERVICE/NAME or SERVICE/ADDRESS[:PORT].") var backend: String
+        @OptionGroup var target: Target
         @Argument(help: "Relative to the other backends; 0 gives none.") var weight: Int
-        @OptionGroup var socket: SocketOptions
-        @OptionGroup var change: ChangeOptions
 
-        func run() throws {
-            try change.print(
-                try socket.client.change(
-                    "PATCH", try BackendCommand.target(backend) + change.query,
-                    BackendBody(weight: weight)))
-        }
+        func run() throws { try target.send(BackendBody(weight: weight)) }
     }
 }

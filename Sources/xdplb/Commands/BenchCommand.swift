@@ -32,6 +32,12 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Packets to measure instead of a time.") var packets: Int?
     @Flag(help: "Time the work on the rings as well, which then lie in plain memory.")
     var rings = false
+    @Option(
+        help: """
+            Captures: none, off (a worker's look whether one runs, and none does), on (one that \
+            takes every frame).
+            """)
+    var capture = BenchWorkload.Capture.none
     @Option(help: "Workers, each on a CPU of its own.") var workers = 1
     @OptionGroup var output: OutputOptions
 
@@ -50,17 +56,37 @@ struct BenchCommand: ParsableCommand {
         try check((1...64).contains(workers), "--workers \(workers) is not in 1–64")
     }
 
+    private var line: ProgressLine {
+        ProgressLine(isShown: Terminal.isOutput && Terminal.isError)
+    }
+
+    /// Shows how far it is, for a person; a pipe gets the result alone.
+    private func progress() -> ((_ measured: Duration?) -> Void)? {
+        let line = line
+        guard line.isShown else { return nil }
+        return { measured in
+            guard let measured = measured?.inSeconds else {
+                line.show("filling the tables")
+                return
+            }
+            let all = packets == nil ? " of \(Scaled.tenths(seconds)) s" : " s"
+            let bar = packets == nil ? ProgressLine.bar(measured / seconds) + "  " : ""
+            line.show("\(bar)measuring, \(Scaled.tenths(measured))\(all)")
+        }
+    }
+
     func run() throws {
         let workload = BenchWorkload(
             mode: mode == .dsr ? .dsr : .snat, flows: flows, isNewFlows: newFlows,
             family: family == 4 ? .ipv4 : .ipv6, traffic: traffic, batch: batch, seconds: seconds,
-            packets: packets, includesRings: rings, workers: workers)
+            packets: packets, includesRings: rings, workers: workers, capture: capture)
         let report: BenchRun.Report
         do {
-            report = try BenchRun.measure(workload)
+            report = try BenchRun.measure(workload, progress())
         } catch {
             throw CommandFailure(.refused, "\(error)")
         }
+        line.clear()
         try output.print(report) {
             var table = TableText(
                 "MODE", ">FLOWS", "FAMILY", "TRAFFIC", ">BATCH", ">WORKERS", ">MIN", ">MEDIAN",
@@ -77,3 +103,4 @@ struct BenchCommand: ParsableCommand {
 }
 
 extension BenchWorkload.Traffic: ExpressibleByArgument {}
+extension BenchWorkload.Capture: ExpressibleByArgument {}

@@ -66,10 +66,11 @@ struct CaptureCommand: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let began = ContinuousClock.now
         // The file is touched only once the daemon has agreed.
-        let stream = try socket.client.stream("POST", "/api/v1/capture", request())
+        let request = try request()
+        let stream = try socket.client.stream("POST", "/api/v1/capture", request)
         let number = stream.field("xdplb-capture")
         var sink = try CaptureSink(path)
-        var progress = CaptureProgress(began: began)
+        var progress = CaptureProgress(began: began, request)
         do {
             try copy(stream, into: &sink, number, &progress)
         } catch {
@@ -118,7 +119,7 @@ struct CaptureCommand: ParsableCommand {
     private func sampling() throws -> Int? {
         guard let sample else { return nil }
         guard sample.hasPrefix("1/"), let number = Int(sample.dropFirst(2)), number > 0 else {
-            throw ValidationError("'\(sample)' is no 1/N, such as 1/100.")
+            throw ValidationError("'\(sample)' is not 1/N, such as 1/100.")
         }
         return number
     }
@@ -133,33 +134,47 @@ struct CaptureCommand: ParsableCommand {
 
 /// How far a capture is, for a person; and the last line for everybody.
 struct CaptureProgress {
+    /// When it began.
     let began: ContinuousClock.Instant
+    /// When it ends by itself.
+    let seconds: Double
+    /// Frames after which it does so.
+    let count: Int?
+
+    private let line = ProgressLine(isShown: Terminal.isError)
     private var shown = ContinuousClock.now
 
-    private static let isTerminal = isatty(STDERR_FILENO) == 1
     private static let interval = Duration.milliseconds(200)
 
-    init(began: ContinuousClock.Instant) { self.began = began }
-
-    private func text(_ frames: Int, _ lost: UInt64) -> String {
-        let seconds = Double((ContinuousClock.now - began).components.seconds)
-        let second = Double((ContinuousClock.now - began).components.attoseconds) / 1e18
-        return "\(frames) frames, \(lost) lost, \(Scaled.duration(seconds + second))"
+    init(began: ContinuousClock.Instant, _ request: CaptureRequest) {
+        self.began = began
+        seconds = request.seconds ?? CaptureRequest.usualSeconds
+        count = request.count
     }
+
+    private var passed: Double { (ContinuousClock.now - began).inSeconds }
 
     /// Writes it over the line before.
     mutating func show(_ frames: Int, _ lost: UInt64) {
         let now = ContinuousClock.now
-        guard Self.isTerminal, now - shown >= Self.interval else { return }
+        guard now - shown >= Self.interval else { return }
         shown = now
-        write("\r\u{1b}[K  \(text(frames, lost))")
+        line.show(text(frames, lost))
+    }
+
+    private func text(_ frames: Int, _ lost: UInt64) -> String {
+        let share = max(passed / seconds, count.map { Double(frames) / Double($0) } ?? 0)
+        return """
+            \(ProgressLine.bar(share))  \(frames)\(count.map { " of \($0)" } ?? "") frames, \
+            \(lost) lost, \(Scaled.duration(max(seconds - passed, 0))) left
+            """
     }
 
     /// Says what there is in the end.
     func finish(_ frames: Int, _ lost: UInt64, _ path: String) {
+        line.clear()
         let place = path == "-" ? "" : ": \(path)"
-        write((Self.isTerminal ? "\r\u{1b}[K" : "") + text(frames, lost) + place + "\n")
+        let text = "\(frames) frames, \(lost) lost, \(Scaled.duration(passed))\(place)\n"
+        FileHandle.standardError.write(Data(text.utf8))
     }
-
-    private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 }

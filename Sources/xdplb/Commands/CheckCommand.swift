@@ -16,8 +16,7 @@ struct CheckCommand: ParsableCommand {
     @Argument(help: "Configuration file.") var file: String
     @Flag(help: "Let warnings fail, too.") var strict = false
     @Flag(help: "Leave out what needs this host: interface, queues, addresses.") var offline = false
-    @Option(name: [.customShort("o"), .customLong("output")], help: "How to print: table or json.")
-    var format = OutputOptions.Format.table
+    @OptionGroup var output: FormatOptions
 
     private struct Document: Codable {
         struct Problem: Codable {
@@ -38,7 +37,7 @@ struct CheckCommand: ParsableCommand {
             try report(
                 loaded.warnings,
                 ConfigurationReport(loaded.warnings, file: file, text: loaded.text).text)
-            if format == .table, loaded.warnings.isEmpty { print("\(file): good") }
+            if output.format == .table, loaded.warnings.isEmpty { print("\(file): good") }
             if strict, !loaded.warnings.isEmpty { throw CommandFailure(.findings, "") }
         } catch let error as ConfigurationError {
             try report(error.problems, error.description)
@@ -54,7 +53,7 @@ struct CheckCommand: ParsableCommand {
     }
 
     private func report(_ problems: [ConfigurationProblem], _ text: String) throws {
-        guard format == .json else {
+        guard output.format == .json else {
             if !text.isEmpty { print(text) }
             return
         }
@@ -65,6 +64,6 @@ struct CheckCommand: ParsableCommand {
                     severity: $0.severity.rawValue, line: $0.line, column: $0.column,
                     message: $0.message)
             })
-        print(String(decoding: try AdminJSON.encode(document), as: UTF8.self))
+        try output.printJSON(document)
     }
 }

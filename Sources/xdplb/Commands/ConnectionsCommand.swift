@@ -35,10 +35,13 @@ struct ConnectionsCommand: ParsableCommand {
 
         @OptionGroup var filters: Filters
         @Option(help: "Most connections to list.") var limit = 1000
+        @OptionGroup var watch: WatchOptions
         @OptionGroup var socket: SocketOptions
         @OptionGroup var output: OutputOptions
 
-        func run() throws {
+        func run() throws { try watch(show) }
+
+        private func show() throws {
             let list = try socket.client.get(
                 ConnectionListDocument.self,
                 "/api/v1/connections" + filters.query([("limit", "\(limit)")]))
@@ -65,10 +68,13 @@ struct ConnectionsCommand: ParsableCommand {
             discussion: "For example:  xdplb connections count --backend web/20.1.1.10:80")
 
         @OptionGroup var filters: Filters
+        @OptionGroup var watch: WatchOptions
         @OptionGroup var socket: SocketOptions
         @OptionGroup var output: OutputOptions
 
-        func run() throws {
+        func run() throws { try watch(show) }
+
+        private func show() throws {
             let count = try socket.client.get(
                 ConnectionCountDocument.self, "/api/v1/connections/count" + filters.query())
             if output.format == .json { return try output.printJSON(count) }
@@ -101,8 +107,8 @@ struct ConnectionsCommand: ParsableCommand {
                 (all ? [("all", "true")] : []) + (change.dryRun ? [("dry_run", "true")] : []))
             let flushed = try client.decode(
                 FlushDocument.self, try client.send("DELETE", "/api/v1/connections" + query))
-            if change.format == .json {
-                Swift.print(String(decoding: try AdminJSON.encode(flushed), as: UTF8.self))
+            if change.isJSON {
+                try change.output.printJSON(flushed)
             } else if flushed.dryRun {
                 Swift.print("\(flushed.ended) connections would end; nothing was changed (dry run)")
             } else {

@@ -112,7 +112,8 @@ struct DecapCommand: ParsableCommand {
                 let prefix = IPPrefix(text) ?? IPAddress(text).map { IPPrefix($0) }
                 guard let prefix else {
                     throw CommandFailure(
-                        .invalid, "'\(text)' is no prefix, such as 20.1.1.1/32 or 2001:db8::1/128")
+                        .invalid,
+                        "'\(text)' is not a prefix, such as 20.1.1.1/32 or 2001:db8::1/128")
                 }
                 return prefix
             }
@@ -189,7 +190,7 @@ struct DecapCommand: ParsableCommand {
 
     private static func vip(_ text: String) throws -> IPAddress {
         guard let vip = IPAddress(text) else {
-            throw CommandFailure(.invalid, "'\(text)' is no IP address")
+            throw CommandFailure(.invalid, "'\(text)' is not an IP address")
         }
         return vip
     }

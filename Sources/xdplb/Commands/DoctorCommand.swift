@@ -24,14 +24,13 @@ struct DoctorCommand: ParsableCommand {
             valueName: "file"))
     var config: String?
     @OptionGroup var socket: SocketOptions
-    @Option(name: [.customShort("o"), .customLong("output")], help: "How to print: table or json.")
-    var format = OutputOptions.Format.table
+    @OptionGroup var output: FormatOptions
     @Flag(help: "Let warnings fail, too.") var strict = false
     @Flag(help: "Print a shell script that mends what was found, and change nothing.")
     var fix = false
 
     func validate() throws {
-        if fix, format == .json {
+        if fix, output.format == .json {
             throw ValidationError("--fix prints a script, and -o json a document: choose one.")
         }
     }
@@ -43,8 +42,8 @@ struct DoctorCommand: ParsableCommand {
             subject: subject, findings: Doctor.examine(subject), time: Date())
         if fix {
             print(report.script)
-        } else if format == .json {
-            print(String(decoding: try AdminJSON.encode(report.document), as: UTF8.self))
+        } else if output.format == .json {
+            try output.printJSON(report.document)
         } else {
             print(report.text)
         }

@@ -18,10 +18,13 @@ struct MaglevCommand: ParsableCommand {
                 """)
 
         @Argument(help: "Name or VIP:PORT/PROTOCOL.") var service: String
+        @OptionGroup var watch: WatchOptions
         @OptionGroup var socket: SocketOptions
         @OptionGroup var output: OutputOptions
 
-        func run() throws {
+        func run() throws { try watch(show) }
+
+        private func show() throws {
             let shown = try socket.client.get(
                 MaglevDocument.self, "/api/v1/maglev/\(service.escapedForURL)")
             if output.format == .table, !output.noHeaders {
@@ -55,9 +58,7 @@ struct MaglevCommand: ParsableCommand {
         @Option(help: ArgumentHelp("Backend and its weight.", valueName: "backend=n"))
         var weight: String?
         @OptionGroup var socket: SocketOptions
-        @Option(
-            name: [.customShort("o"), .customLong("output")], help: "How to print: table or json.")
-        var format = OutputOptions.Format.table
+        @OptionGroup var output: FormatOptions
 
         func validate() throws {
             if (remove == nil) == (weight == nil) {
@@ -68,11 +69,8 @@ struct MaglevCommand: ParsableCommand {
         func run() throws {
             let (backend, body) = try question()
             let target = try BackendCommand.target("\(service)/\(backend)")
-            let report = try socket.client.change("PATCH", "\(target)?dry_run=true", body)
-            var change = ChangeOptions()
-            change.format = format
-            change.dryRun = true
-            try change.print(report)
+            try output.print(
+                try socket.client.change("PATCH", "\(target)?dry_run=true", body))
         }
 
         private func question() throws -> (backend: String, body: BackendBody) {
@@ -80,7 +78,7 @@ struct MaglevCommand: ParsableCommand {
             let parts = (weight ?? "").split(separator: "=", maxSplits: 1)
             guard parts.count == 2, let number = Int(parts[1]) else {
                 throw CommandFailure(
-                    .invalid, "'\(weight ?? "")' is no BACKEND=N, such as web-1=50")
+                    .invalid, "'\(weight ?? "")' is not BACKEND=N, such as web-1=50")
             }
             return (String(parts[0]), BackendBody(weight: number))
         }

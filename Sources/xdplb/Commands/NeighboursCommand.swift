@@ -14,10 +14,13 @@ struct NeighboursCommand: ParsableCommand {
             abstract: "List next hops and neighbours on the interface.",
             discussion: "For example:  xdplb neighbours list -o json")
 
+        @OptionGroup var watch: WatchOptions
         @OptionGroup var socket: SocketOptions
         @OptionGroup var output: OutputOptions
 
-        func run() throws {
+        func run() throws { try watch(show) }
+
+        private func show() throws {
             let list = try socket.client.get(NeighbourListDocument.self, "/api/v1/neighbours")
             try output.print(list) {
                 var table = TableText("ADDRESS", "INTERFACE", "MAC", "STATE", ">SINCE", "BACKENDS")

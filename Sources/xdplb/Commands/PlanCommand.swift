@@ -27,13 +27,12 @@ struct PlanCommand: ParsableCommand {
             valueName: "file"))
     var hashKey: String?
     @OptionGroup var socket: SocketOptions
-    @Option(name: [.customShort("o"), .customLong("output")], help: "How to print: table or json.")
-    var format = OutputOptions.Format.table
+    @OptionGroup var output: FormatOptions
 
     func run() throws {
         let plan = try against.map(compare) ?? ask()
-        if format == .json {
-            print(String(decoding: try AdminJSON.encode(plan), as: UTF8.self))
+        if output.format == .json {
+            try output.printJSON(plan)
         } else {
             plan.lines.forEach { print($0) }
             if plan.entries.isEmpty { print("nothing differs") }
@@ -42,8 +41,8 @@ struct PlanCommand: ParsableCommand {
             throw CommandFailure(
                 .refused,
                 """
-                what is marked with ! needs a restart; 'reload' refuses this file until it is taken \
-                out
+                changes marked ! need a restart; 'xdplb reload' refuses this file until they are \
+                reverted
                 """)
         }
     }

@@ -126,7 +126,7 @@ struct RunCommand: AsyncParsableCommand {
         guard let endpoint = Endpoint(text), let port = endpoint.port else {
             throw CommandFailure(
                 .invalid,
-                "'\(text)' is not an address with a port, such as 127.0.0.1:9660, nor 'none'")
+                "'\(text)' is neither an address with a port, such as 127.0.0.1:9660, nor 'none'")
         }
         return SocketAddressConfiguration(host: endpoint.address.description, port: Int(port))
     }

@@ -61,10 +61,13 @@ struct ServiceCommand: ParsableCommand {
                 """)
 
         @Argument(help: "Name or VIP:PORT/PROTOCOL.") var service: String
+        @OptionGroup var watch: WatchOptions
         @OptionGroup var socket: SocketOptions
         @OptionGroup var output: OutputOptions
 
-        func run() throws {
+        func run() throws { try watch(show) }
+
+        private func show() throws {
             let shown = try socket.client.get(
                 ServiceShowDocument.self, "/api/v1/services/\(service.escapedForURL)")
             if output.format == .json { return try output.printJSON(shown) }
@@ -126,22 +129,40 @@ struct ServiceCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Delete a service and end its connections.",
             discussion: """
-                Prints how many ended. With --drain it waits until there is none. For example:
-                  xdplb service delete 40.1.1.1:80/tcp --drain
+                Prints how many ended. With --drain it gets no new ones, and is deleted when none \
+                is left; when that takes longer than --timeout it is not deleted, and takes new \
+                ones as before. For example:
+                  xdplb service delete 40.1.1.1:80/tcp --drain --timeout 10m
                 """)
 
         @Argument(help: "Name or VIP:PORT/PROTOCOL.") var service: String
-        @Flag(help: "Delete only when no connection is left.") var drain = false
+        @Flag(help: "Delete it only when no connection is left.") var drain = false
+        @Option(help: ArgumentHelp("Longest wait of --drain, such as 5m.", valueName: "time"))
+        var timeout = "5m"
         @OptionGroup var socket: SocketOptions
         @OptionGroup var change: ChangeOptions
 
         func run() throws {
-            var client = socket.client
-            if drain { client.timeoutSeconds = 86_400 }
-            var query = change.query
-            if drain { query += query.isEmpty ? "?drain=true" : "&drain=true" }
-            try change.print(
-                try client.change("DELETE", "/api/v1/services/\(service.escapedForURL)\(query)"))
+            let client = socket.client
+            let target = "/api/v1/services/\(service.escapedForURL)\(change.query)"
+            // Read before anything is changed, so that a bad one changes nothing.
+            let seconds = try DurationText.seconds(timeout)
+            guard drain else { return try change.print(try client.change("DELETE", target)) }
+            var waiting = Waiting(
+                for: service, "service=\(service.escapedForURL)", client: client,
+                longest: seconds)
+            let answer = try client.send(
+                "DELETE", target + (change.query.isEmpty ? "?" : "&") + "drain=true",
+                while: {
+                    // The daemon gives up as well when it is hung up on.
+                    try waiting.glance(
+                        """
+                        It is not deleted, and takes new ones as before; 'xdplb connections list \
+                        --service \(service)' shows them
+                        """)
+                })
+            waiting.progress.clear()
+            try change.print(try client.decode(ChangeDocument.self, answer))
         }
     }
 }

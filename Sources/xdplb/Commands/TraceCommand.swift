@@ -22,8 +22,7 @@ struct TraceCommand: ParsableCommand {
     @Option(help: "Bytes of the IP packet.") var size: Int?
     @Option(help: "Configuration file, in place of the daemon.") var config: String?
     @OptionGroup var socket: SocketOptions
-    @Option(name: [.customShort("o"), .customLong("output")], help: "How to print: table or json.")
-    var format = OutputOptions.Format.table
+    @OptionGroup var output: FormatOptions
 
     func run() throws {
         let request = TraceRequest(flow: flow, flags: flags, size: size)
@@ -33,8 +32,8 @@ struct TraceCommand: ParsableCommand {
         } else {
             document = try socket.client.ask(TraceDocument.self, "/api/v1/trace", request)
         }
-        if format == .json {
-            print(String(decoding: try AdminJSON.encode(document), as: UTF8.self))
+        if output.format == .json {
+            try output.printJSON(document)
             return
         }
         for (index, step) in document.steps.enumerated() {

@@ -49,12 +49,23 @@ struct Daemon {
             configuration: .init(
                 services: services(parts, reconciler, checker).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
+        let second = SecondSignal { stopAtOnce(parts.link) }
+        defer { withExtendedLifetime(second) {} }
         do {
             try await group.run()
         } catch let failure as AdminServerError {
             throw CommandFailure(.refused, failure.description)
         }
         events.record(.stopping, .notice, [:])
+    }
+
+    /// Ends the process without waiting for anybody: requests are cut, and captures without an end.
+    private func stopAtOnce(_ link: DataPlaneLink) {
+        events.record(.stopping, .notice, ["message": "at once, at the second signal"])
+        link.detach()
+        _ = unlink(configuration.admin.socket)
+        // Not exit, which would wait for locks of others.
+        _exit(0)
     }
 
     /// The library's own messages, of which only errors concern an operator.

@@ -122,9 +122,12 @@ final class DataPlaneLink: DataPlaneHandle {
     /// Takes the program off the interface, and then ends the workers: from here on it is an
     /// ordinary interface.
     func close() {
-        steering.withLock { $0.program = nil }
+        detach()
         pool.stop()
     }
+
+    /// Takes the program off the interface: frames go to the kernel from here on.
+    func detach() { steering.withLock { $0.program = nil } }
 }
 
 extension WorkerCapture: CaptureSource {}

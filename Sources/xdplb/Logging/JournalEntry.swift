@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import ControlPlane
 import Logging
 
 /// Events as entries of systemd's journal, in its native protocol: a datagram of fields.
@@ -22,7 +23,9 @@ enum JournalEntry {
         append("SYSLOG_IDENTIFIER", "xdplb", to: &bytes)
         if let kind = record.kind {
             append("XDPLB_EVENT", kind, to: &bytes)
-            if let id = EventMessageID.all[kind] { append("MESSAGE_ID", id, to: &bytes) }
+            if let kind = EventKind(rawValue: kind) {
+                append("MESSAGE_ID", EventMessageID.of(kind), to: &bytes)
+            }
         }
         for (key, value) in record.sortedFields {
             append("XDPLB_" + name(key), "\(value)", to: &bytes)

@@ -16,7 +16,7 @@ enum ReplayLine {
             document = try JSONDecoder().decode(Document.self, from: Data(text.utf8))
         } catch {
             throw ReplayFailure(
-                "is no JSON object with \"t\" and \"frame\" or \"action\": \(text.prefix(80))")
+                "is not a JSON object with \"t\" and \"frame\" or \"action\": \(text.prefix(80))")
         }
         let nanoseconds = UInt64(clamping: Int64(max(0, min(document.t, 9e9)) * 1e9))
         if let frame = document.frame {

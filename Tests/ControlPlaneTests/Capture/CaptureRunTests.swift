@@ -64,7 +64,8 @@ private final class HarnessSource: CaptureSource {
         let surroundings = CaptureRun.Surroundings(
             facts: DataPlaneFacts(
                 interface: "lb0", interfaceIndex: 2, driver: "veth", attachMode: "native",
-                bindMode: "copy", numaNode: nil, workers: [WorkerFacts(queue: 5, cpu: nil)],
+                bindMode: "copy", numaNode: nil,
+                workers: source.rings.map { _ in WorkerFacts(queue: 5, cpu: nil) },
                 umemBytes: 0, tableBytes: 0, connectionsPerWorker: 1, usesHugePages: false),
             version: "test", view: { view }, isStopping: isStopping)
         var run = CaptureRun(source, bounds, snapLength: 2048, surroundings, view)
@@ -147,6 +148,42 @@ private final class HarnessSource: CaptureSource {
         _ = harness
     }
 
+    @Test func `a busy worker does not keep the frames of another from the reader`() async throws {
+        let frame = PacketBuilder().with { $0.payload = [UInt8](repeating: 7, count: 1000) }.frame
+        let (busy, first) = Self.captured([[UInt8]](repeating: frame, count: 1500))
+        let (quiet, second) = Self.captured([PacketBuilder().frame])
+        var pieces: [[UInt8]] = []
+        try await Self.run(
+            HarnessSource(first.rings + second.rings), CaptureBounds(seconds: 3600),
+            isStopping: { false }
+        ) {
+            pieces.append($0)
+            if pieces.count == 2 { throw CancellationError() }
+        }
+        #expect(
+            String(decoding: pieces.joined(), as: UTF8.self).contains("connection=miss worker=1"))
+        _ = (busy, quiet)
+    }
+
+    @Test func `a program that takes almost nothing does not put off the end or the time`()
+        async throws
+    {
+        let frames = (1...1500).map { port in PacketBuilder().with { $0.sourcePort = port }.frame }
+        let (harness, source) = Self.captured(frames)
+        // ldh [34]; jeq #1500, accept, refuse: the source port of the last one.
+        let program = try PacketFilterProgram("4, 40 0 0 34, 21 0 1 1500, 6 0 0 1, 6 0 0 0")
+        let looks = Atomic<Int>(0)
+        try await Self.run(
+            source, CaptureBounds(count: 1, seconds: 60, program: program),
+            isStopping: {
+                looks.add(1, ordering: .relaxed)
+                return false
+            }
+        ) { _ in }
+        #expect(looks.load(ordering: .relaxed) >= 5)
+        _ = harness
+    }
+
     @Test func `a reader that is gone ends it`() async throws {
         struct Gone: Error {}
         let (harness, source) = Self.captured([PacketBuilder().frame])
@@ -164,7 +201,7 @@ private final class HarnessSource: CaptureSource {
             try desk.take(CaptureRequest(), for: 60, by: "bob")
         }
         #expect(refusal?.kind == .conflict)
-        #expect(refusal?.message.contains("alice captures since") == true)
+        #expect(refusal?.message.contains("a capture by alice is running since") == true)
         #expect(refusal?.message.contains("service web") == true)
         #expect(!desk.end(99))
         #expect(place?.isEnded == false)

@@ -81,12 +81,15 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "no program"), ("tcp port 80", "no program"), ("2, 6 0 0 0", "no program"),
-        ("1, 7 0 0 0", "no return"), ("1, 999 0 0 0", "unknown code"),
+        ("", "not a program"), ("tcp port 80", "not a program"), ("2, 6 0 0 0", "not a program"),
+        ("1, 7 0 0 0", "not a return"), ("1, 999 0 0 0", "unknown code"),
         ("2, 5 0 0 1, 6 0 0 0", "beyond the end"), ("2, 21 1 0 0, 6 0 0 0", "beyond the end"),
         ("2, 21 0 1 0, 6 0 0 0", "beyond the end"), ("2, 52 0 0 0, 6 0 0 0", "divides by zero"),
         ("2, 96 0 0 16, 6 0 0 0", "scratch word"), ("1, 6 0 0 -1", "four numbers"),
-        ("0", "not within"),
+        ("0", "not within"), ("-1", "not within"), ("4097", "not within"),
+        // Four times as many are more than any number.
+        ("4611686018427387904", "not within"), ("9223372036854775807", "not within"),
+        ("-9223372036854775808", "not within"), ("9223372036854775808", "not a program"),
     ])
     func `a program that is none is refused with what is wrong`(text: String, problem: String) {
         let error = #expect(throws: PacketFilterProgram.Invalid.self) {

@@ -75,7 +75,7 @@ extension KernelCheck {
         hasFeatureQuery = DriverFeatures.read(interface: subject.interface.index) != nil
     }
 
-    private static func trySocket() -> Sockets {
+    static func trySocket() -> Sockets {
         let familyXDP: Int32 = 44
         let descriptor = socket(familyXDP, Int32(SOCK_RAW.rawValue), 0)
         guard descriptor < 0 else {

@@ -3,6 +3,7 @@ internal import CAllocationCount
 internal import CXDP
 internal import DataPlane
 internal import Glibc
+internal import Workers
 internal import XSKRing
 
 /// One worker of `bench`: the pipeline, its tables, and frames in plain memory.
@@ -40,6 +41,7 @@ final class BenchWorker {
     private var queue: MemoryQueue
     private var tick = Tick(milliseconds: 1 << 20)
     private var seed: UInt64 = 0
+    private var capture: BenchCapture
     private var result = Result()
 
     /// A worker with empty tables.
@@ -72,6 +74,7 @@ final class BenchWorker {
         pipeline = unsafe Pipeline(
             worker: 0, memory: memory, tables: tableRegion.bytes, capacity: capacity,
             counters: CounterPage(in: counterRegion.bytes), hashKey: key)
+        capture = try BenchCapture(workload.capture)
         queue = MemoryQueue(chunkCount: Self.chunkCount, chunkSize: Self.chunkSize)
         frames = BenchFrames(workload, opening: workload.isNewFlows)
         openingFrames = BenchFrames(workload, opening: true)
@@ -79,8 +82,12 @@ final class BenchWorker {
     }
 
     /// Measures until the time is over or the packets are done.
-    func run() -> Result {
+    ///
+    /// - Parameter begins: Called once the tables are filled.
+    /// - Returns: What was measured.
+    func run(_ begins: () -> Void) -> Result {
         if !workload.isNewFlows { fill() }
+        begins()
         let start = Self.seconds()
         while !isDone(since: start) {
             workload.isNewFlows ? measureNewFlows(start) : measureTracked()
@@ -154,9 +161,11 @@ final class BenchWorker {
                 into: UnsafeMutableBufferPointer(
                     rebasing: batch.receiveBuffer[..<workload.batch]))
             batch.begin(count: received)
+            capture.begin(batch, in: memory)
             pipeline.process(&batch, with: snapshot, at: tick)
             pipeline.maintain(&batch, with: snapshot, at: tick)
             let sent = unsafe queue.transmit(batch.transmits)
+            capture.end(batch, in: memory, sent: sent)
             unsafe queue.recycle(batch.discards)
             queue.reclaim()
             queue.refill()
@@ -168,6 +177,7 @@ final class BenchWorker {
             _ = queue.send()
         }
         result.allocations &+= callocation_count() &- before
+        capture.drain()
         queue.reclaim()
         queue.refill()
     }
@@ -196,7 +206,9 @@ final class BenchWorker {
             take(size, firstChunk: first)
             first += size
             let start = xdplb_cycles()
+            capture.begin(batch, in: memory)
             pipeline.process(&batch, with: snapshot, at: tick)
+            capture.end(batch, in: memory, sent: batch.transmits.count)
             let end = xdplb_cycles()
             // What is left over at the end would distort the figures.
             if size == workload.batch { result.cycles.add(end &- start) }
@@ -204,6 +216,7 @@ final class BenchWorker {
             unsafe result.drops &+= size &- batch.transmits.count
         }
         result.allocations &+= callocation_count() &- before
+        capture.drain()
     }
 
     private func write(_ frames: BenchFrames, flow: Int, chunk: Int) {

@@ -11,6 +11,16 @@ struct BenchWorkload: Sendable {
         case mixed
     }
 
+    /// What of captures is measured as well.
+    enum Capture: String, CaseIterable, Sendable {
+        /// Nothing, as if there were none.
+        case none
+        /// A worker's look whether one runs, and none does.
+        case off
+        /// One that takes every frame.
+        case on
+    }
+
     /// Most flows: as many as the table has entries.
     static let connectionCapacity = 2 << 20
     static let vipCount = 8
@@ -29,6 +39,7 @@ struct BenchWorkload: Sendable {
     var packets: Int?
     var includesRings: Bool
     var workers: Int
+    var capture = Capture.none
 
     /// 16 services (UDP and TCP of eight VIPs, port 80), each on the same 64 backends of the link.
     ///
