@@ -356,7 +356,7 @@ class Readers(LiveTest):
         capture = self.finish(process, number=None, code=3)
         frames = len(capture.pairs())
         self.assertGreater(frames, 20)
-        self.assertRegex(process.summary, rf"cannot write {process.path} any further: No space left on device\. {frames} frames")
+        self.assertRegex(process.summary, rf"cannot write any more to {process.path}: No space left on device\. {frames} frames")
         self.assertEqual(len(tshark(process.path, "frame")), len(capture.packets))
         wait_until(lambda: self.ends()[before:] == ["reader_gone"], "the daemon notices")
         self.assertIn(self.request().stdout.strip(), BACKENDS)
