@@ -21,7 +21,7 @@ enum QuickForm {
         interface: String, mode: String, services: [String]
     ) throws(Invalid) -> Configuration {
         guard !interface.isEmpty, interface.utf8.count <= 15, !interface.contains("/") else {
-            throw Invalid(description: "'\(interface)' cannot be the name of an interface")
+            throw Invalid(description: "'\(interface)' is not a name of an interface")
         }
         guard let mode = ForwardingMode(mode) else {
             throw Invalid(description: "mode '\(mode)' is neither dsr nor snat")
@@ -53,7 +53,7 @@ enum QuickForm {
         guard let key = ServiceKey(head) else {
             throw Invalid(
                 description: """
-                    '\(head)' is not VIP:PORT/PROTOCOL, such as 40.1.1.1:80/tcp or \
+                    '\(head)' is not a VIP:PORT/PROTOCOL, such as 40.1.1.1:80/tcp or \
                     [2001:db8::1]:80/tcp
                     """)
         }
@@ -73,12 +73,14 @@ enum QuickForm {
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             guard let endpoint = Endpoint(String(part)) else {
                 throw Invalid(
-                    description: "\(service.name): backend '\(part)' is not IP or IP:PORT")
+                    description: "\(service.name): backend '\(part)' is not an IP or IP:PORT")
             }
             let backend = BackendConfiguration(address: endpoint.address, port: endpoint.port)
             if let contradiction = service.contradiction(with: backend) {
                 throw Invalid(
-                    description: "\(service.name): \(Self.words(for: contradiction, endpoint))")
+                    description: """
+                        \(service.name): \(contradiction.text(backend)); \(contradiction.remedy)
+                        """)
             }
             guard !backends.contains(where: { $0.name == backend.name }) else {
                 throw Invalid(description: "\(service.name): backend \(endpoint) is given twice")
@@ -86,19 +88,5 @@ enum QuickForm {
             backends.append(backend)
         }
         return backends
-    }
-
-    private static func words(
-        for contradiction: BackendContradiction, _ backend: Endpoint
-    ) -> String {
-        switch contradiction {
-        case .dsrTranslatesPort:
-            "dsr cannot translate ports, but backend \(backend) has another one: leave it out, or "
-                + "use snat"
-        case .mergesPorts:
-            "snat cannot make one port of several, but backend \(backend) has one: leave it out"
-        case .snatMixesFamilies:
-            "snat cannot mix families, but backend \(backend) is of the other one: use dsr"
-        }
     }
 }

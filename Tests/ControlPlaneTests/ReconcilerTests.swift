@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import DataPlane
 import Foundation
 import Logging
 import Synchronization
@@ -7,6 +6,7 @@ import TestSupport
 import Testing
 
 @testable import ControlPlane
+@testable import DataPlane
 
 /// A data path that notes what it is asked for, in order.
 final class RecordingLink: DataPlaneHandle {
@@ -17,6 +17,8 @@ final class RecordingLink: DataPlaneHandle {
 
     let calls = Mutex<[Call]>([])
     let refuses = Atomic<Bool>(false)
+    /// Numbers of SNAT addresses that connections have ports of.
+    let busySNATAddresses = Mutex<Set<UInt16>>([])
     /// What was asked for so far.
     var recorded: [Call] { calls.withLock { $0 } }
     var counterPages: [CounterPage] { [] }
@@ -39,6 +41,9 @@ final class RecordingLink: DataPlaneHandle {
     ) async -> [ConnectionScan] {
         calls.withLock { $0.append(.flush(service: filter.service, backend: filter.backend)) }
         let scan = ConnectionScan(filter, action)
+        if let address = filter.snatAddress, busySNATAddresses.withLock({ $0.contains(address) }) {
+            scan.add({ () -> ConnectionRecord in preconditionFailure("none is listed") }())
+        }
         scan.finish()
         return [scan]
     }
@@ -204,14 +209,74 @@ final class RecordingLink: DataPlaneHandle {
         var observed = ObservedState(
             mac: .zero, mtu: 1500, isUp: true, addresses: [PlanFixture.address("20.1.1.1")],
             routes: [.init(prefix: network, gateway: nil)], neighbours: [:])
-        await reconciler.observe(observed)
+        #expect(await reconciler.observe(observed))
         #expect(link.recorded.isEmpty)
         observed.neighbours[PlanFixture.address("20.1.1.10")] = .init(
             mac: nil, hasFailed: true, since: Date())
-        await reconciler.observe(observed)
+        #expect(await reconciler.observe(observed))
         #expect(
             link.recorded == [
                 .publish(generation: 2, backends: [0: .trackedConnections, 1: .newConnections])
             ])
+    }
+
+    @Test func `an observation that cannot be published is refused, and taken when told again`()
+        async throws
+    {
+        let reconciler = try await reconciler()
+        let moved = try Self.observed(at: "20.1.1.2")
+        link.refuses.store(true, ordering: .relaxed)
+        #expect(await !reconciler.observe(moved))
+        link.refuses.store(false, ordering: .relaxed)
+        #expect(await reconciler.observe(moved))
+        #expect(await reconciler.view().generation == 2)
+    }
+
+    // MARK: SNAT addresses; there is room for two
+
+    private static func observed(at address: String) throws -> ObservedState {
+        let network = try #require(IPPrefix("20.1.1.0/24"))
+        return ObservedState(
+            mac: .zero, mtu: 1500, isUp: true, addresses: [PlanFixture.address(address)],
+            routes: [.init(prefix: network, gateway: nil)], neighbours: [:])
+    }
+
+    @Test func `an interface that has one address after the other goes on with each`() async throws
+    {
+        let reconciler = try await reconciler()
+        for last in 2...9 {
+            #expect(await reconciler.observe(try Self.observed(at: "20.1.1.\(last)")))
+            await reconciler.releaseSNATAddresses()
+            let view = await reconciler.view()
+            #expect(view.services[0].eligibleCount == 2)
+            #expect(view.snatAddresses.map(\.address.description) == ["20.1.1.\(last)"])
+        }
+    }
+
+    @Test func `an address that connections have ports of keeps its number`() async throws {
+        let reconciler = try await reconciler()
+        link.busySNATAddresses.withLock { $0 = [0] }
+        _ = await reconciler.observe(try Self.observed(at: "20.1.1.2"))
+        await reconciler.releaseSNATAddresses()
+        let addresses = await reconciler.view().snatAddresses
+        #expect(addresses.map(\.address.description) == ["20.1.1.1", "20.1.1.2"])
+    }
+
+    @Test func `without a number for its address a service waits, and the rest is taken over`()
+        async throws
+    {
+        let reconciler = try await reconciler()
+        link.busySNATAddresses.withLock { $0 = [0, 1] }
+        _ = await reconciler.observe(try Self.observed(at: "20.1.1.2"))
+        var third = try Self.observed(at: "20.1.1.3")
+        third.mtu = 1400
+        #expect(await reconciler.observe(third))
+        let waiting = await reconciler.view()
+        #expect(waiting.services[0].eligibleCount == 0)
+        #expect(
+            waiting.services[0].backends[0].reason?.hasPrefix("waits for a SNAT address") == true)
+        link.busySNATAddresses.withLock { $0 = [0] }
+        await reconciler.releaseSNATAddresses()
+        #expect(await reconciler.view().services[0].eligibleCount == 2)
     }
 }

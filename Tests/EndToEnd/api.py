@@ -62,11 +62,14 @@ class ApiLab(Lab):
         text, _, status = answer.stdout.rpartition("\n")
         return int(status), text
 
-    def ask_as(self, user, method, path, body=None):
-        """A request over the admin socket by another user of the system: status and body."""
+    def ask_as(self, user, method, path, body=None, groups=None):
+        """A request over the admin socket by another user of the system: status and body.
+
+        The process has the user's supplementary groups, or those given by number."""
+        of = ["--init-groups"] if groups is None else [f"--groups={','.join(map(str, groups))}"] if groups else ["--clear-groups"]
         data = ["--data-binary", body, "-H", "Content-Type: application/json"] if body is not None else []
         answer = subprocess.run(
-            ["setpriv", f"--reuid={user}", f"--regid={group_of(user)}", "--init-groups", "curl", "-s", "--path-as-is", "-m", "20",
+            ["setpriv", f"--reuid={user}", f"--regid={group_of(user)}", *of, "curl", "-s", "--path-as-is", "-m", "20",
              "-X", method, *data, "-w", "\n%{http_code}", "--unix-socket", self.socket, f"http://localhost{path}"],
             text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         text, _, status = answer.stdout.rpartition("\n")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what over the admin API: real users and groups on the socket, nobody over TCP."""
+import grp
 import itertools
 import os
 import subprocess
@@ -54,7 +55,7 @@ class Users(unittest.TestCase):
         for method, path, body in CHANGES:
             status, answer = self.lab.ask_as(self.reader, method, path, body)
             self.assertEqual(status, 403, (method, path, answer))
-            self.assertIn(f"user {self.reader} may not change anything: be root or a member of group '{self.change}'", answer)
+            self.assertIn(f"user {self.reader} may not change anything; root or membership of group '{self.change}' is required", answer)
         self.assertEqual(self.configuration(), before)
 
     def test_a_member_of_the_change_group_may_look_and_change(self):
@@ -73,6 +74,17 @@ class Users(unittest.TestCase):
             status, answer = self.lab.ask_as(self.stranger, method if method != "HEAD" else "OPTIONS", path, body)
             self.assertEqual(status, 403, (method, path, answer))
         self.assertEqual(self.configuration(), before)
+
+    def test_the_groups_of_the_process_count_and_not_those_of_the_user_database(self):
+        group = grp.getgrnam(self.read).gr_gid
+        self.assertEqual(self.lab.ask_as(self.stranger, "GET", "/api/v1/status", groups=[group])[0], 200)
+        self.assertEqual(self.lab.ask_as(self.stranger, "PATCH", BACKEND, CHANGE, groups=[group])[0], 403)
+        # More than fit the first question to the kernel.
+        many = [*range(70000, 70200), group]
+        self.assertEqual(self.lab.ask_as(self.stranger, "GET", "/api/v1/status", groups=many)[0], 200)
+        status, answer = self.lab.ask_as(self.reader, "GET", "/api/v1/status", groups=[])
+        self.assertEqual(status, 403)
+        self.assertIn(f"user {self.reader} may not read the admin API; root or membership of group '{self.read}' is required", answer)
 
     def test_a_user_who_leaves_the_group_is_refused_from_then_on(self):
         run("gpasswd", "-d", self.reader, self.read)

@@ -178,6 +178,59 @@ class Balancing:
         self.assertIn("deleted", delete.communicate(timeout=30)[0])
         self.assertEqual(delete.returncode, 0)
 
+    def slow_download(self):
+        """A download that takes seconds, and has begun."""
+        target = self.lab.dir / "slow"
+        target.unlink(missing_ok=True)
+        download = self.lab.spawn("client", "curl", "-sS", "--fail", "-o", str(target), f"http://{VIP}/slow")
+        wait_until(lambda: target.exists() and target.stat().st_size > 0, "the download has begun")
+        return download
+
+    def test_a_drain_that_nobody_waits_for_any_more_deletes_nothing(self):
+        download = self.slow_download()
+        delete = subprocess.Popen([XDPLB, "service", "delete", WEB, "--drain", "--admin-socket", self.lab.socket])
+        self.lab.processes.append(delete)
+        wait_until(lambda: self.lab.json("service", "show", WEB)["service"]["eligible"] == 0, "the service is drained")
+        delete.terminate()
+        delete.wait(10)
+        wait_until(lambda: self.lab.json("service", "show", WEB)["service"]["eligible"] == 4, "the service goes on")
+        self.assertEqual(download.wait(120), 0)
+        self.lab.requests(100).finish()
+
+    def test_what_a_deletion_with_drain_would_be_refused_for_is_told_before_anything_is_drained(self):
+        current = self.lab.status()["generation"]
+        delete = lambda generation, *more: self.lab.run(
+            "lb", "curl", "-s", "--unix-socket", self.lab.socket, "-X", "DELETE", "-H", f"If-Match: {generation}", *more,
+            f"http://x/api/v1/services/{WEB.replace('/', '%2F')}?drain=true")
+        self.assertIn("outdated", delete(current - 1).stdout)
+        self.assertEqual(self.lab.json("service", "show", WEB)["service"]["eligible"], 4)
+        self.lab.command("connections", "flush", "--all")
+        self.assertIn("deleted", delete(current).stdout)
+
+    def test_a_backend_removed_without_time_ends_its_connections_at_once(self):
+        self.lab.command("connections", "flush", "--all")
+        self.lab.requests(200).finish()
+        counted = self.lab.json("connections", "count", "--backend", f"{WEB}/20.1.1.40:80")["count"]
+        update = ["service", "update", "--vip", WEB, "--backends", backends(80, "b1", "b2", "b3"), "--drain-timeout", "0s"]
+        rehearsed = self.lab.json(*update, "--dry-run")
+        report = self.lab.json(*update)
+        self.assertGreater(counted, 0)
+        self.assertEqual((rehearsed["ended_connections"], report["ended_connections"]), (counted, counted))
+        self.assertEqual(rehearsed["lines"][-1], f"  connections: {counted} would end")
+        self.assertEqual(report["lines"][-1], f"  connections: {counted} ended")
+
+    def test_draining_says_how_many_connections_stay(self):
+        self.lab.command("connections", "flush", "--all")
+        self.lab.requests(200).finish()
+        counted = self.lab.json("connections", "count", "--backend", f"{WEB}/20.1.1.20:80")["count"]
+        report = self.lab.json("backend", "drain", f"{WEB}/20.1.1.20:80")
+        self.assertEqual(report["lines"][-1], f"  connections: {counted} stay until they end")
+        status = self.lab.command("status").stdout
+        self.assertRegex(status, r"40\.1\.1\.1:80/tcp: 3 of 4 backends eligible: 20\.1\.1\.20:80 draining \(\d")
+        self.lab.command("backend", "undrain", f"{WEB}/20.1.1.20:80")
+        log = (self.lab.dir / "xdplb.log").read_text()
+        self.assertRegex(log, r'event=generation_applied .*change="40\.1\.1\.1:80/tcp/20\.1\.1\.20:80: draining"')
+
     def test_udp_datagrams_are_answered_from_the_vip_in_both_modes(self):
         for node, address in BACKENDS.items():
             self.lab.spawn(node, "python3", "-c", UDP_ECHO, VIP, address)

@@ -110,7 +110,7 @@ class Refusals(unittest.TestCase):
         self.refused(3, "has no backend 9.9.9.9", "backend", "drain", f"{WEB}/9.9.9.9")
         self.refused(2, "neither dsr nor snat", "mode", "set", WEB, "nat")
         self.refused(2, "outside 0...65535", "backend", "weight", f"{WEB}/20.1.1.10:80", "65536")
-        self.refused(2, "no IP or IP:PORT", "service", "update", "--vip", WEB, "--backends", "20.1.1.10:80,nonsense")
+        self.refused(2, "not an IP or IP:PORT", "service", "update", "--vip", WEB, "--backends", "20.1.1.10:80,nonsense")
         self.refused(2, "is named twice", "service", "update", "--vip", WEB, "--backends", "20.1.1.10:80,20.1.1.10:80")
         self.refused(2, "'p9', which is not defined", "service", "update", "--vip", WEB, "--backends", "20.1.1.10:80", "--snat-pool", "p9")
 

@@ -92,7 +92,7 @@ class GoodNetwork(DoctorTestCase):
         for arguments in (["nosuch0"], []):
             done = self.lab.run("lb", XDPLB, "doctor", *arguments, "--admin-socket", self.lab.socket, check=False)
             self.assertEqual(done.returncode, 2)
-            self.assertIn("nosuch0" if arguments else "which interface?", done.stderr)
+            self.assertIn("nosuch0" if arguments else "no interface to examine", done.stderr)
 
     def test_a_running_daemon_is_asked_and_not_disturbed(self):
         lab = self.lab

@@ -110,6 +110,37 @@ services:
         self.assertEqual(set(self.shares()), {"b1", "b2"})
         lab.requests(50, 2).finish()
 
+    def states(self):
+        return {b["name"]: (b["admin_state"], b["weight"]) for b in self.lab.json("backend", "list", "web")["backends"]}
+
+    def test_an_undone_reload_keeps_what_commands_set_and_can_be_applied_again(self):
+        lab = self.lab
+        self.begin()
+        self.write(BACKENDS, weights={"b1": 50})
+        lab.command("reload", "--confirm", "2s")
+        self.assertEqual(self.states()["b1"], ("active", 50))
+        lab.command("backend", "drain", "web/b2")
+        wait_until(lambda: self.states()["b1"] == ("active", 100), "the weight is as before")
+        self.assertEqual(self.states()["b2"], ("draining", 100), "a command is not undone with the file")
+        lab.command("reload")
+        self.assertEqual((self.states()["b1"], self.states()["b2"]), (("active", 50), ("draining", 100)))
+        self.assertEqual(json.loads((lab.dir / "state/backends.json").read_text())[0]["endpoint"], BACKENDS["b2"])
+
+    def test_a_dry_run_of_a_reload_says_the_same_and_changes_nothing(self):
+        lab = self.lab
+        self.begin()
+        self.write(["b1", "b2"])
+        before = self.shares(), self.generation()
+        rehearsed = lab.json("reload", "--dry-run")
+        self.assertTrue(rehearsed["dry_run"])
+        self.assertEqual((self.shares(), self.generation()), before)
+        report = lab.json("reload")
+        self.assertEqual(rehearsed["lines"], report["lines"])
+        self.assertEqual(rehearsed["moved_slots"], report["moved_slots"])
+        superseded = lab.run("lb", "curl", "-s", "--unix-socket", lab.socket, "-H", "If-Match: 1", "-d", "{}", "-w", "%{http_code}",
+                             "-o", "/dev/null", "http://x/api/v1/reload")
+        self.assertEqual(superseded.stdout, "412")
+
     def test_sighup_applies_the_file_and_connections_go_on(self):
         lab = self.lab
         self.begin()
@@ -125,7 +156,7 @@ services:
         self.begin()
         lab.command("backend", "drain", "web/b1")
         lab.command("backend", "weight", "web/b2", "10")
-        state = lambda: {b["name"]: (b["admin_state"], b["weight"]) for b in lab.json("backend", "list", "web")["backends"]}
+        state = self.states
         lab.command("reload")
         self.assertEqual((state()["b1"], state()["b2"]), (("draining", 100), ("active", 10)))
         lab.stop()
@@ -143,14 +174,15 @@ services:
         lab.command("service", "update", "--vip", f"{VIP}:80/tcp", "--backends", BACKENDS["b3"])
         self.assertEqual(lab.status()["file"], "differs")
         report = lab.command("reload").stdout
-        self.assertIn("web: what commands changed is overwritten", report)
+        self.assertIn("web: changes made by command are overwritten by the file", report)
         self.assertEqual(set(self.shares()), set(BACKENDS))
         self.assertEqual(lab.status()["file"], "same")
 
     def test_applied_files_are_kept_and_can_be_returned_to(self):
         lab = self.lab
         self.begin()
-        first = self.file.read_text()
+        first = lab.dir / "state/generations/1.yaml"
+        self.assertEqual(first.read_text(), self.file.read_text(), "what the daemon began with is kept")
         self.write(["b1"])
         lab.command("reload")
         self.write(["b2"])
@@ -160,9 +192,14 @@ services:
         compared = subprocess.run([XDPLB, "plan", kept[-2], "--against", kept[-1]], text=True, capture_output=True, check=True)
         self.assertIn("backend b2 (20.1.1.20): removed", compared.stdout)
         self.assertIn("backend b1 (20.1.1.10): added", compared.stdout)
-        self.file.write_text(first)
+        self.file.write_text(first.read_text())
         lab.command("reload")
         self.assertEqual(set(self.shares()), set(BACKENDS))
+        # A restart with the same file pushes no other out.
+        kept = len(list((lab.dir / "state/generations").iterdir()))
+        lab.stop()
+        self.begin()
+        self.assertEqual(len(list((lab.dir / "state/generations").iterdir())), kept)
 
     def test_a_removed_service_ends_its_connections_and_a_new_one_serves(self):
         lab = self.lab

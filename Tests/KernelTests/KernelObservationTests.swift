@@ -48,7 +48,10 @@ import Testing
             let monitor = NetworkMonitor(
                 interface: lb0, state: first, log: Logger(label: "test"),
                 wanted: { addresses }, unresolved: { [] },
-                deliver: { state in latest.withLock { $0 = state } })
+                deliver: { state in
+                    latest.withLock { $0 = state }
+                    return true
+                })
             // A child task: it stays in the namespace.
             return try await withThrowingTaskGroup { group in
                 group.addTask { try await monitor.run() }

@@ -33,7 +33,31 @@ struct AdminContext: RequestContext {
         let credentials: PeerCredentials = try await provider.unsafeGetSocketOption(
             level: .socket, name: .init(rawValue: SO_PEERCRED)
         ).get()
-        return PeerIdentity(credentials)
+        // Of any length, which the socket options of NIO cannot have.
+        let groups = try await channel.eventLoop.submit { [channel] in
+            try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+                of: NIOBSDSocket.Handle.self, PeerGroups.of)
+        }.get()
+        return PeerIdentity(credentials, groups: groups ?? [])
+    }
+}
+
+/// The supplementary groups of the process at the other end of a Unix socket.
+private enum PeerGroups {
+    /// Asks the kernel (SO_PEERGROUPS, Linux 4.13); none when it does not tell.
+    static func of(_ descriptor: CInt) -> [gid_t] {
+        var groups = [gid_t](repeating: 0, count: 64)
+        for _ in 0..<2 {
+            let width = MemoryLayout<gid_t>.stride
+            var length = socklen_t(groups.count * width)
+            if unsafe getsockopt(descriptor, SOL_SOCKET, SO_PEERGROUPS, &groups, &length) == 0 {
+                return Array(groups.prefix(Int(length) / width))
+            }
+            // Too small a list: the bytes that are needed are in `length` then.
+            guard errno == ERANGE else { return [] }
+            groups = [gid_t](repeating: 0, count: Int(length) / width)
+        }
+        return []
     }
 }
 
@@ -59,18 +83,14 @@ struct PeerIdentity: Sendable {
         self.name = name
     }
 
-    /// Asks the system who the user is and which groups the user is in.
-    init(_ credentials: PeerCredentials) {
+    /// The user by name, with the groups that the process had when it connected.
+    ///
+    /// These are the kernel's, not those of the user database: an agent may have groups that its user
+    /// is not listed in (SupplementaryGroups of systemd.exec(5)), and may have given some up.
+    init(_ credentials: PeerCredentials, groups: [UInt32]) {
         user = credentials.user
         name = SystemNames.user(credentials.user) ?? String(credentials.user)
-        var list = [gid_t](repeating: 0, count: 64)
-        var count = Int32(list.count)
-        // Too small a list: the count that is needed is in `count` then.
-        if unsafe getgrouplist(name, credentials.group, &list, &count) < 0 {
-            list = [gid_t](repeating: 0, count: Int(count))
-            if unsafe getgrouplist(name, credentials.group, &list, &count) < 0 { count = 0 }
-        }
-        groups = Set(list.prefix(Int(count))).union([credentials.group])
+        self.groups = Set(groups).union([credentials.group])
     }
 
     /// Whether the user is in a group, by its name.
@@ -81,7 +101,7 @@ struct PeerIdentity: Sendable {
 }
 
 /// Names and numbers of users and groups, by the calls that any thread may make.
-private enum SystemNames {
+enum SystemNames {
     /// Room for the strings of an entry.
     private static let room = 16 << 10
 

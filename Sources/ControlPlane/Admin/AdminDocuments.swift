@@ -17,6 +17,8 @@ struct AdminDocuments: Sendable {
 
     /// Events that are shown of those that are remembered.
     static let shownEvents = 50
+    /// Backends of a service whose reasons a status has.
+    private static let shownIneligible = 10
 
     private var now: String { AdminJSON.text(Date()) }
 
@@ -30,13 +32,8 @@ struct AdminDocuments: Sendable {
             node: view.configuration.nodeName ?? ProcessInfo.processInfo.hostName,
             uptimeSeconds: Date().timeIntervalSince(view.startedAt),
             appliedAt: AdminJSON.text(view.appliedAt), interface: interface(), workers: workers(),
-            services: view.services.map { service in
-                ServiceStateDocument(
-                    name: service.configuration.name, up: service.isUp,
-                    eligible: service.eligibleCount,
-                    backends: service.backends.count { !$0.isRemoved })
-            },
-            problems: view.problems, drops: nonZeroDrops(),
+            services: view.services.map(serviceState),
+            problems: view.problems, drops: nonZeroDrops(), dropsPerSecond: dropRates(),
             connections: TableDocument(
                 used: sums[.connections],
                 capacity: UInt64(facts.connectionsPerWorker * facts.workers.count)),
@@ -46,6 +43,18 @@ struct AdminDocuments: Sendable {
             file: view.differsFromFile.map { $0 ? "differs" : "same" } ?? "none",
             reloadRefused: view.lastReload.message,
             confirmUntil: view.lastReload.confirmUntil.map(AdminJSON.text))
+    }
+
+    private func serviceState(_ service: ServiceView) -> ServiceStateDocument {
+        let own = service.backends.filter { !$0.isRemoved }
+        return ServiceStateDocument(
+            name: service.configuration.name, up: service.isUp, eligible: service.eligibleCount,
+            backends: own.count,
+            ineligible: own.filter { !$0.isEligible }.prefix(Self.shownIneligible).map {
+                IneligibleDocument(
+                    name: $0.configuration.name, reason: $0.reason ?? "",
+                    since: AdminJSON.text($0.since))
+            })
     }
 
     func interfaceList() -> InterfaceListDocument {
@@ -100,6 +109,13 @@ struct AdminDocuments: Sendable {
     private func nonZeroDrops() -> [String: UInt64] {
         DropReason.allCases.reduce(into: [:]) { drops, reason in
             if sums[reason] > 0 { drops[reason.token] = sums[reason] }
+        }
+    }
+
+    private func dropRates() -> [String: Double] {
+        DropReason.allCases.reduce(into: [:]) { drops, reason in
+            let rate = rates.rate(.drop(reason))
+            if rate > 0 { drops[reason.token] = rate }
         }
     }
 

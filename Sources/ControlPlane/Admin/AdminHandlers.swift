@@ -3,6 +3,8 @@ internal import DataPlane
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import HummingbirdCore
+internal import ServiceLifecycle
 
 /// What the routes of the admin API do.
 struct AdminHandlers: Sendable {
@@ -151,9 +153,11 @@ struct AdminHandlers: Sendable {
     }
 
     @Sendable func reload(_ request: Request, _ context: AdminContext) async throws -> Response {
+        let query = try AdminQuery(request, allowing: ["dry_run"])
         let body = try await request.body(ReloadBody.self, context)
         let report = try await control.reload(
-            by: try await context.peer().name, confirm: try body.confirmation())
+            by: try await context.peer().name, confirm: try body.confirmation(),
+            ifGeneration: try request.expectedGeneration, dryRun: try query.flag("dry_run"))
         return try .json(AdminDocuments.change(report))
     }
 
@@ -173,8 +177,14 @@ struct AdminHandlers: Sendable {
     ) async throws -> Response {
         let query = try AdminQuery(request, allowing: ["dry_run", "drain"])
         let drains = try query.flag("drain")
-        return try await change(
-            .deleteService(try context.service, drain: drains), query, request, context)
+        let deletion = Change.deleteService(try context.service, drain: drains)
+        guard drains else { return try await change(deletion, query, request, context) }
+        // It may take hours: nobody waits for a client that is gone, nor when the daemon stops.
+        return try await cancelWhenGracefulShutdown {
+            try await request.body.consumeWithCancellationOnInboundClose { _ in
+                try await change(deletion, query, request, context)
+            }
+        }
     }
 
     @Sendable func setMode(_ request: Request, _ context: AdminContext) async throws -> Response {
@@ -235,13 +245,6 @@ extension ControlView {
     }
 
     fileprivate func require(generation wanted: UInt64) throws(ChangeRefused) {
-        guard wanted == generation else {
-            throw ChangeRefused(
-                kind: .superseded, code: "generation",
-                message: """
-                    generation \(wanted) is not current, \(generation) is: somebody else was \
-                    faster. Nothing was changed; look again and repeat
-                    """)
-        }
+        guard wanted == generation else { throw .superseded(wanted, by: generation) }
     }
 }

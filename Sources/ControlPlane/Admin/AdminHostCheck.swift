@@ -31,7 +31,7 @@ struct AdminHostCheck: RouterMiddleware {
         return AdminErrors.response(
             .misdirectedRequest, "host",
             """
-            '\(host.prefix(253))' is no name of this load balancer: ask by its address or as \
+            '\(host.prefix(253))' is not a name of this load balancer: ask by its address or as \
             \(node ?? ProcessInfo.processInfo.hostName), or give it that name \
             ('node: {name: …}')
             """)

@@ -34,10 +34,13 @@ struct AdminErrors: RouterMiddleware {
             return Self.response(
                 error.status, "http",
                 error.body ?? "\(error.status.reasonPhrase): \(request.uri.path)")
-        } catch is NIOTooManyBytesError {
+        } catch let error as BodyTooLarge {
             return Self.response(
                 .contentTooLarge, "too_large",
-                "the body is over \(context.maxUploadSize) bytes. Nothing was changed")
+                """
+                the body is over \(error.limit) bytes, the most that \(request.uri.path) takes. \
+                Nothing was changed
+                """)
         } catch {
             return Self.response(.internalServerError, "internal", "\(error)")
         }
@@ -92,10 +95,11 @@ struct AdminAccess: RouterMiddleware {
         let isRead = request.method == .get || request.method == .head
         guard mayChange || isRead && peer.isMember(of: admin.readGroup) else {
             let need = isRead ? admin.readGroup ?? admin.changeGroup : admin.changeGroup
-            let remedy = need.map { "be root or a member of group '\($0)'" } ?? "be root"
+            let remedy =
+                need.map { "root or membership of group '\($0)' is required" } ?? "only root may"
+            let refused = isRead ? "read the admin API" : "change anything"
             return AdminErrors.response(
-                .forbidden, "forbidden",
-                "user \(peer.name) may not \(isRead ? "look" : "change anything"): \(remedy)")
+                .forbidden, "forbidden", "user \(peer.name) may not \(refused); \(remedy)")
         }
         return try await next(request, context)
     }

@@ -3,6 +3,7 @@ internal import DataPlane
 internal import Foundation
 internal import HTTPTypes
 internal import Hummingbird
+internal import NIOCore
 
 // What requests mean: from the words on the wire to changes and filters.
 
@@ -16,7 +17,7 @@ extension ServiceUpdateBody {
             guard let endpoint = Endpoint(text) else {
                 throw ChangeRefused(
                     kind: .invalid, code: "backend",
-                    message: "backend '\(text)' is no IP or IP:PORT. Nothing was changed",
+                    message: "backend '\(text)' is not an IP or IP:PORT. Nothing was changed",
                     location: "backends[\(index)]")
             }
             configurations.append(
@@ -82,7 +83,7 @@ extension BackendBody {
                 throw ChangeRefused(
                     kind: .invalid, code: "admin_state",
                     message: """
-                        admin state '\(state)' is none of active, draining, disabled. Nothing was \
+                        admin state '\(state)' is not one of active, draining, disabled. Nothing was \
                         changed
                         """,
                     location: "admin_state")
@@ -104,6 +105,12 @@ extension BackendBody {
     }
 }
 
+/// A body over what its route takes.
+struct BodyTooLarge: Error {
+    /// In bytes.
+    let limit: Int
+}
+
 extension Request {
     /// The generation that a change is meant for: the number in `If-Match`; `nil` means any.
     ///
@@ -114,7 +121,7 @@ extension Request {
             guard let wanted = UInt64(condition.filter { $0 != "\"" }) else {
                 throw ChangeRefused(
                     kind: .invalid, code: "if_match",
-                    message: "If-Match '\(condition)' is no generation. Nothing was changed")
+                    message: "If-Match '\(condition)' is not a generation. Nothing was changed")
             }
             return wanted
         }
@@ -131,7 +138,12 @@ extension Request {
 
     /// The body of a change that may be larger than others.
     func body<Body: ChangeBody>(_ type: Body.Type, upTo byteCount: Int) async throws -> Body {
-        let buffer = try await body.collect(upTo: byteCount)
+        let buffer: ByteBuffer
+        do {
+            buffer = try await body.collect(upTo: byteCount)
+        } catch is NIOTooManyBytesError {
+            throw BodyTooLarge(limit: byteCount)
+        }
         let data = Data(buffer.readableBytesView)
         do {
             let given = try JSONSerialization.jsonObject(with: data) as? [String: Any]
@@ -154,7 +166,7 @@ extension Request {
         } catch {
             throw ChangeRefused(
                 kind: .invalid, code: "body",
-                message: "the body is no JSON document. Nothing was changed")
+                message: "the body is not a JSON document. Nothing was changed")
         }
     }
 }

@@ -31,11 +31,14 @@ final class AdminRuntime: Sendable {
         workers.withLock { $0.note(pages.map { $0[.rounds] }, at: now) }
     }
 
-    /// Whether every worker has done a round within the last second.
-    func areWorkersAlive(
+    /// Numbers of workers that have done no round within the last second.
+    func stuckWorkers(
         _ pages: [CounterPage], at now: ContinuousClock.Instant = .now
-    ) -> Bool {
+    ) -> [Int] {
         watch(pages, at: now)
-        return workers.withLock { $0.areAlive(since: now - .seconds(1)) }
+        return workers.withLock { $0.stuck(since: now - .seconds(1)) }
     }
+
+    /// Whether every worker has done a round within the last second.
+    func areWorkersAlive(_ pages: [CounterPage]) -> Bool { stuckWorkers(pages).isEmpty }
 }

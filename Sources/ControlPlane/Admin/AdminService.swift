@@ -55,7 +55,7 @@ public struct AdminService: Service {
             build: build, hasDashboard: configuration.hasDashboard)
         let path = configuration.admin.socket
         try AdminSocketPath.prepare(path)
-        defer { _ = unlink(path) }
+        defer { _ = unsafe unlink(path) }
         let starting = Starting(
             listeners: configuration.httpListen == nil ? 1 : 2, whenAllServe: onServing)
         try await withGracefulShutdownHandler {
@@ -148,11 +148,13 @@ public struct AdminService: Service {
             state.rates.sample(await control.view(), pages, kernel)
             let facts = dataPlane.facts
             let sight = LoadWatch.Sight(
-                ringLosses: kernel.ringLosses, entries: CounterSums(pages)[.connections],
+                interface: facts.interface, queues: facts.workers.map(\.queue),
+                ringLosses: kernel.sockets.map(\.ringLosses),
+                entries: CounterSums(pages)[.connections],
                 capacity: UInt64(facts.connectionsPerWorker * facts.workers.count),
-                areWorkersAlive: state.areWorkersAlive(pages))
+                stuckWorkers: state.stuckWorkers(pages))
             for finding in watch.look(sight) {
-                events.record(finding.kind, finding.level, ["message": finding.what])
+                events.record(finding.kind, finding.level, finding.fields)
             }
             await handlers.publishEvents()
             try? await cancelWhenGracefulShutdown { try await Task.sleep(for: .seconds(1)) }

@@ -64,8 +64,11 @@ enum AdminSocketPath {
     }
 
     /// Lets everybody connect whose credentials may then be let in: the routes decide.
+    ///
+    /// Where this host has neither group, only root is ever let in, and only root can connect.
     static func open(_ path: String, for admin: AdminConfiguration) {
-        let hasGroups = admin.changeGroup != nil || admin.readGroup != nil
-        _ = unsafe chmod(path, hasGroups ? 0o666 : 0o600)
+        let groups = [admin.changeGroup, admin.readGroup].compactMap(\.self)
+        let isForOthers = groups.contains { SystemNames.group($0) != nil }
+        _ = unsafe chmod(path, isForOthers ? 0o666 : 0o600)
     }
 }

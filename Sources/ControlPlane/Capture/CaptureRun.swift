@@ -88,7 +88,7 @@ struct CaptureRun {
         let facts = surroundings.facts
         writer.writeSection(
             application: "xdplb \(surroundings.version)",
-            system: "Linux \(ProcessFacts.kernelRelease)", comment: "xdplb capture: \(place.what)")
+            system: "Linux \(HostSystem.kernelRelease)", comment: "xdplb capture: \(place.what)")
         writer.writeInterface(
             name: facts.interface,
             description: "\(facts.driver), \(facts.attachMode), \(facts.bindMode)",

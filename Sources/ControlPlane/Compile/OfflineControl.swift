@@ -37,12 +37,9 @@ public struct OfflineControl: Sendable {
         compiler = SnapshotCompiler(
             hashKey: hashKey, workerCount: 1, interfacePorts: [1024...UInt16.max])
         desired = DesiredState(configuration)
-        let backends = configuration.services.filter { $0.mode == .snat }
-            .reduce(0) { $0 + configuration.backends(of: $1).count }
-        let addresses = configuration.snatPools.reduce(0) { $0 + $1.addresses.count }
+        let room = configuration.snatCapacity
         let limits = IdentityRegistry.Limits(
-            snatBackends: Self.snatBackends(for: backends),
-            snatAddresses: addresses + AddressFamily.allCases.count)
+            snatBackends: room.backends, snatAddresses: room.addresses)
         running = try compiler.compile(
             desired, observed, IdentityRegistry(limits: limits), known: [], generation: 1)
     }
@@ -125,7 +122,7 @@ public struct OfflineControl: Sendable {
         let index = try state.index(of: .name(named.backendsFrom ?? named.name))
         let service = state.configuration.services[index]
         guard let address = IPAddress(change.backend) else {
-            throw refused("backend", "'\(change.backend)' is no address")
+            throw refused("backend", "'\(change.backend)' is not an address")
         }
         let position = service.backends.firstIndex { $0.address == address }
         if change.removes {
@@ -158,7 +155,7 @@ public struct OfflineControl: Sendable {
         case "drain", "draining": return .draining
         // Nothing is sent there any more, as when a probe has found it dead.
         case "down", "disabled": return .disabled
-        default: throw refused("state", "state '\(word)' is none of up, down, drain")
+        default: throw refused("state", "state '\(word)' is not one of up, down, drain")
         }
     }
 

@@ -4,7 +4,7 @@ internal import DataPlane
 /// From compiled services to the values of the plan.
 extension SnapshotDraft {
     /// Puts a service and its backends into the plan.
-    mutating func emit(_ service: CompiledService) throws(ChangeRefused) {
+    mutating func emit(_ service: CompiledService) {
         for backend in service.backends {
             var planned = ForwardingPlan.Backend(
                 id: backend.identity.id, address: backend.configuration.address,
@@ -27,8 +27,8 @@ extension SnapshotDraft {
         planned.onNoBackend = .init(policy.onNoBackend)
         planned.sourceRanges = service.configuration.sourceRanges
         planned.backends = service.backends.map(\.identity.id)
-        for address in snatAddresses(of: service.configuration) {
-            planned.snatAddresses.append(try identities.snatAddress(address))
+        planned.snatAddresses = snatAddresses(of: service.configuration).compactMap {
+            identities.snatAddresses[$0]
         }
         plan.services.append(planned)
     }
@@ -54,6 +54,23 @@ extension SnapshotDraft {
                     port: backend.configuration.port ?? own.port ?? 0,
                     transport: own.transport)
             })
+    }
+
+    /// Gives numbers to a service's SNAT addresses.
+    ///
+    /// The interface's own address is observed, not asked for: without a number for it the service
+    /// has an ``obstacle(_:towards:)``, and everything else that was observed is still taken over.
+    ///
+    /// - Throws: When there is no number for an address of a pool.
+    mutating func numberSNATAddresses(of service: ServiceConfiguration) throws(ChangeRefused) {
+        let isPooled = configuration.pool(of: service) != nil
+        for address in snatAddresses(of: service) {
+            do {
+                _ = try identities.snatAddress(address)
+            } catch {
+                if isPooled { throw error }
+            }
+        }
     }
 
     /// Addresses that `snat` puts in place of clients' ones: of the pool, else the interface's own,
@@ -84,7 +101,7 @@ extension SnapshotDraft {
             nextHopUsers: users)
     }
 
-    /// All addresses that ever had a number: connections may still have ports of them.
+    /// All addresses that have a number: connections may still have ports of those not in use.
     private func plannedSNATAddresses() -> [ForwardingPlan.SNATAddress] {
         identities.snatAddresses.sorted { $0.value < $1.value }.map { address, id in
             let pool = configuration.snatPools.first { $0.addresses.contains(address) }

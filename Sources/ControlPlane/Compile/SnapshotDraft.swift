@@ -44,8 +44,12 @@ struct SnapshotDraft {
 
     mutating func add(_ service: ServiceConfiguration) throws(ChangeRefused) {
         let id = try identities.service(service.name)
+        try numberSNATAddresses(of: service)
         var backends: [CompiledBackend] = []
-        for backend in configuration.backends(of: service) {
+        for var backend in configuration.backends(of: service) {
+            if desired.ending.contains(service.name), backend.adminState == .active {
+                backend.adminState = .draining
+            }
             backends.append(try compile(backend, of: service, isRemoved: false))
         }
         for retiring in desired.retiring where retiring.service == service.name {
@@ -62,10 +66,10 @@ struct SnapshotDraft {
             id: id, configuration: service, backends: backends, maglev: maglev,
             buildTime: buildTime, members: members)
         services.append(compiled)
-        if members.count < max(service.minimumBackends, 1) {
+        if members.count < service.neededBackends {
             problems.append(Self.problem(compiled))
         }
-        try emit(compiled)
+        emit(compiled)
     }
 
     /// The table as it was while its members are the same, as building one takes time.
@@ -140,6 +144,9 @@ struct SnapshotDraft {
             ?? observed.nextHop(towards: address)
     }
 
+    /// The reason of backends whose probes fail; what they failed by is the prober's to say.
+    static let unhealthy = "unhealthy"
+
     /// Why a backend gets no new connections.
     private func reason(
         _ backend: BackendConfiguration, _ service: ServiceConfiguration, _ nextHop: IPAddress?,
@@ -156,7 +163,7 @@ struct SnapshotDraft {
         }
         switch health {
         case .healthy: return nil
-        case .unhealthy: return "unhealthy"
+        case .unhealthy: return Self.unhealthy
         case .unknown: return "not probed yet"
         }
     }
@@ -176,10 +183,16 @@ struct SnapshotDraft {
             return pool.addresses.contains { $0.family == family }
                 ? nil : "snat_pool \(pool.name) has no \(family.rawValue) address"
         }
-        guard isAddressed else {
+        guard let own = observed.address(family) else {
             return "\(name) has no \(family.rawValue) address, and no snat_pool is named"
         }
-        return compiler.interfacePorts.isEmpty
-            ? "ip_local_port_range leaves snat no port of \(name), and no snat_pool is named" : nil
+        if compiler.interfacePorts.isEmpty {
+            return "ip_local_port_range leaves snat no port of \(name), and no snat_pool is named"
+        }
+        return identities.snatAddresses[own] == nil
+            ? """
+            waits for a SNAT address to be free: earlier addresses of \(name) still have connections, \
+            \(own) is over the limit of \(identities.limits.snatAddresses)
+            """ : nil
     }
 }

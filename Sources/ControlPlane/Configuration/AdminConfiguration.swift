@@ -5,9 +5,11 @@ public struct AdminConfiguration: Equatable, Sendable {
     /// Path of the Unix socket.
     public var socket = "/run/xdplb/admin.sock"
     /// Group that may change things; `nil` means root alone.
-    public var changeGroup: String?
+    ///
+    /// A group that this host does not have lets nobody in.
+    public var changeGroup: String? = "xdplb-admin"
     /// Group that may look; `nil` means root alone.
-    public var readGroup: String?
+    public var readGroup: String? = "xdplb"
 }
 
 /// Where the read-only HTTP server listens.

@@ -65,9 +65,16 @@ public struct WorkerConfiguration: Equatable, Sendable {
     public var batch = 64
     /// What a worker does when nothing arrives.
     public var idle = IdleStrategy.adaptive
-    /// Packets that the kernel takes from the NIC at a time when the worker has it do so; `nil`
-    /// leaves that to interrupts.
-    public var busyPollBudget: Int?
+    /// How the worker has the kernel take packets from the NIC; `nil` leaves that to interrupts.
+    public var busyPoll: BusyPoll?
+
+    /// Polling of the NIC by system calls of the worker, with interrupts put off meanwhile.
+    public struct BusyPoll: Equatable, Sendable {
+        /// Packets that a call takes at most.
+        public var budget = 64
+        /// Microseconds that a call polls for at most, when there are fewer.
+        public var microseconds = 20
+    }
 }
 
 /// Where UMEM and tables live.

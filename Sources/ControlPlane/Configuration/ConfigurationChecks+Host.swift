@@ -6,59 +6,59 @@ internal import Yams
 extension ConfigurationChecks {
     /// Whether the host has what the configuration needs, and nothing that it would cut off.
     func check(_ host: HostFacts) {
-        let interface = configuration.interface
-        guard let mtu = host.mtu else {
-            problems.error(
-                root.place("interfaces"), "there is no interface '\(interface.name)' on this host")
-            return
+        for obstacle in configuration.obstacles(on: host) {
+            problems.error(node(of: obstacle.place), obstacle.text)
         }
-        checkInterface(host)
-        for core in configuration.workers.cores ?? [] where !host.cpus.contains(core) {
-            problems.error(root.place("workers"), "core \(core) is not online or not allowed")
+        guard let mtu = host.mtu else { return }
+        for (index, service) in configuration.services.enumerated()
+        where service.mode == .dsr && mtu <= 1500 {
+            problems.warning(places.services[index], tunnelWarning(service, mtu))
         }
-        for (index, service) in configuration.services.enumerated() {
-            checkVIPs(index, host)
-            if service.mode == .dsr, mtu <= 1500 {
-                problems.warning(places.services[index], tunnelWarning(service, mtu))
-            }
-        }
-        checkPools(host)
+        checkCores(host)
+        checkPoolSizes(host)
         if host.othersReadKey == true {
             problems.warning(
                 root.place("defaults"), "others can read the hash key file: 'chmod 640' it")
         }
     }
 
-    private func checkInterface(_ host: HostFacts) {
-        let interface = configuration.interface
-        let place = root.place("interfaces")
-        if let queues = interface.queues, queues.count != host.queueCount || queues.first != 0 {
-            problems.error(
-                place,
-                """
-                \(interface.name) has \(host.queueCount) RX queues, but \(queues.count) are \
-                configured: 'ethtool -L \(interface.name) combined \(queues.count)'
-                """)
-        }
-        if let vlan = interface.vlan, !host.hasVLANDevice {
-            problems.error(
-                place,
-                """
-                \(interface.name) has no device for VLAN \(vlan), whose addresses and routes would \
-                be used: 'ip link add link \(interface.name) name \(interface.name).\(vlan) type vlan \
-                id \(vlan)'
-                """)
+    private func node(of place: HostObstacle.Place) -> Node {
+        switch place {
+        case .interface: root.place("interfaces")
+        case .workers: root.place("workers")
+        case .pools: root.place("snat_pools")
+        case .vip(let service, let position): places.vips[service][position]
         }
     }
 
-    private func checkVIPs(_ index: Int, _ host: HostFacts) {
-        for (vips, place) in zip(configuration.services[index].vips, places.vips[index]) {
-            guard let own = host.addresses.first(where: vips.contains) else { continue }
-            problems.error(
-                place,
+    /// Warns of workers that every frame would cross between NUMA nodes for.
+    private func checkCores(_ host: HostFacts) {
+        guard let near = host.nodeCPUs else { return }
+        let distant = (configuration.workers.cores ?? []).filter { !near.contains($0) }
+        guard !distant.isEmpty else { return }
+        problems.warning(
+            root.place("workers"),
+            """
+            cores \(KernelText.list(of: distant)) are not on the NUMA node of \
+            \(configuration.interface.name): every frame crosses between nodes. Its cores are \
+            \(KernelText.list(of: near))
+            """)
+    }
+
+    /// Warns of pools whose ports are used up before the connection tables are.
+    private func checkPoolSizes(_ host: HostFacts) {
+        let workers = configuration.interface.queues?.count ?? host.queueCount
+        let entries = configuration.connections.entriesPerWorker * workers
+        for pool in configuration.snatPools {
+            let ports = configuration.connectionsPossible(through: pool)
+            guard ports > 0, ports < entries else { continue }
+            problems.warning(
+                root.place("snat_pools"),
                 """
-                VIP \(vips.text(with: own, whichIs: "an address of this host")): its own traffic, \
-                SSH too, would be cut off
+                SNAT pool '\(pool.name)' has ports for \(ports) connections of its services, but \
+                the connection tables have \(entries) entries: new connections are dropped \
+                (snat_exhausted) before the tables are full. Add addresses to the pool, or lower \
+                entries_per_worker
                 """)
         }
     }
@@ -76,18 +76,5 @@ extension ConfigurationChecks {
             segments \(answer); 'ip link set \(name) mtu \(mtu + overhead)', or advmss \
             \(mtu - overhead - headers) on the backends
             """
-    }
-
-    private func checkPools(_ host: HostFacts) {
-        for pool in configuration.snatPools {
-            let isOwn = pool.addresses.contains { host.addresses.contains($0) }
-            guard isOwn, pool.ports.overlaps(host.localPorts) else { continue }
-            problems.error(
-                root.place("snat_pools"),
-                """
-                SNAT pool '\(pool.name)' has an address of this host and ports that the kernel hands \
-                out (\(host.localPorts.lowerBound)-\(host.localPorts.upperBound))
-                """)
-        }
     }
 }

@@ -112,26 +112,9 @@ struct ConfigurationChecks {
     private func checkBackend(
         _ service: ServiceConfiguration, _ backend: BackendConfiguration, _ place: Node
     ) {
-        let text: String? =
-            switch service.contradiction(with: backend) {
-            case .dsrTranslatesPort(let own):
-                """
-                dsr, which cannot translate ports: backend \(backend.endpoint), service port \
-                \(ServiceKey.text(of: own.ports))
-                """
-            case .mergesPorts(let own):
-                """
-                snat, which cannot make one port of several: backend \(backend.endpoint), service \
-                ports \(ServiceKey.text(of: own.ports)); leave the backend's port out
-                """
-            case .snatMixesFamilies(let vips):
-                """
-                snat, which cannot mix families: backend \(backend.address), VIP \
-                \(vips.shortText)
-                """
-            case nil: nil
-            }
-        if let text { problems.error(place, "'\(service.name)' is \(text)") }
+        guard let contradiction = service.contradiction(with: backend) else { return }
+        problems.error(
+            place, "'\(service.name)': \(contradiction.text(backend)); \(contradiction.remedy)")
     }
 
     /// Replies to a SNAT address go to the connections of `snat`, so it cannot be a VIP as well.
@@ -230,7 +213,7 @@ struct ConfigurationChecks {
     private func checkPolicy(_ index: Int) {
         let service = configuration.services[index]
         let backends = configuration.backends(of: service).count
-        if service.minimumBackends > max(backends, 1) {
+        if service.neededBackends > max(backends, 1) {
             problems.warning(
                 place("minimum_backends", in: index),
                 """
@@ -285,7 +268,10 @@ struct ConfigurationChecks {
             if ports < 1024 {
                 problems.warning(
                     root.place("snat_pools"),
-                    "SNAT pool '\(pool.name)' has \(ports) ports: so many connections to a backend")
+                    """
+                    SNAT pool '\(pool.name)' has only \(ports) ports: at most that many connections \
+                    to each backend and protocol
+                    """)
             }
         }
     }

@@ -88,7 +88,10 @@ struct ConfigurationKey: Sendable {
         fixed("workers.cores") { text($0.workers.cores) },
         fixed("workers.batch") { "\($0.workers.batch)" },
         fixed("workers.idle") { $0.workers.idle.rawValue },
-        fixed("workers.busy_poll") { text($0.workers.busyPollBudget) },
+        fixed("workers.busy_poll") { configuration in
+            configuration.workers.busyPoll.map { "\($0.budget) packets, \($0.microseconds) us" }
+                ?? "off"
+        },
         fixed("memory.hugepages") { $0.memory.hugePages.rawValue },
         fixed("memory.chunks_per_queue") { "\($0.memory.chunksPerQueue)" },
         fixed("connections.entries_per_worker") { "\($0.connections.entriesPerWorker)" },
@@ -102,7 +105,7 @@ struct ConfigurationKey: Sendable {
         },
         fixed("http.dashboard") { "\($0.hasDashboard)" },
         fixed("log.format") { $0.logFormat.rawValue },
-        fixed("log.level") { $0.logLevel.rawValue },
+        live("log.level") { $0.logLevel.rawValue },
     ]
 }
 

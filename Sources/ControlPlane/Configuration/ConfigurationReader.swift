@@ -13,6 +13,8 @@ enum ConfigurationReader {
     struct Result {
         var configuration: Configuration?
         var problems: [ConfigurationProblem]
+        /// Keys that the mappings of the file may have.
+        var knownKeys: Set<String> = []
     }
 
     /// Reads a configuration.
@@ -27,7 +29,8 @@ enum ConfigurationReader {
             return Result(configuration: nil, problems: problems.all)
         }
         let configuration = DocumentReader(problems).read(root, host: host)
-        return Result(configuration: configuration, problems: problems.all)
+        return Result(
+            configuration: configuration, problems: problems.all, knownKeys: problems.knownKeys)
     }
 
     private static func compose(_ text: String, _ problems: ConfigurationProblems) -> Node? {
@@ -46,16 +49,16 @@ enum ConfigurationReader {
             switch error {
             case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
                 .composer(_, let problem, let mark, _):
-                note(mark.line, mark.column, "no YAML: \(problem)")
+                note(mark.line, mark.column, "invalid YAML: \(problem)")
             case .duplicatedKeysInMapping(let duplicates, let context):
                 let key = duplicates.first ?? ""
                 let place = second(key, in: text, from: context.mark)
                 note(place.line, place.column, "key '\(key)' is given twice")
-            case .reader(let problem, _, _, _): note(1, 1, "no YAML: \(problem)")
-            default: note(1, 1, "no YAML: \(error)")
+            case .reader(let problem, _, _, _): note(1, 1, "invalid YAML: \(problem)")
+            default: note(1, 1, "invalid YAML: \(error)")
             }
         } catch {
-            note(1, 1, "no YAML: \(error)")
+            note(1, 1, "invalid YAML: \(error)")
         }
         return nil
     }

@@ -5,6 +5,8 @@ internal import Yams
 /// Collects what is wrong while a file is read; the reading goes on to find all of it.
 final class ConfigurationProblems {
     private(set) var all: [ConfigurationProblem] = []
+    /// Keys that the mappings read so far may have: what documents of the file must name.
+    fileprivate(set) var knownKeys: Set<String> = []
 
     func error(_ node: Node, _ message: String) { add(.error, node, message) }
 
@@ -52,6 +54,7 @@ struct ConfigurationSection {
         self.node = node
         self.noun = noun
         self.problems = problems
+        problems.knownKeys.formUnion(keys)
         for (key, value) in mapping {
             guard let name = key.scalar?.string else {
                 problems.error(key, "a key of \(noun) must be a word")
@@ -101,7 +104,7 @@ struct ConfigurationSection {
     func integer(_ key: String, in range: ClosedRange<Int>) -> Int? {
         guard let (node, text) = text(key) else { return nil }
         guard let number = Self.integer(text) else {
-            problems.error(node, "\(key) '\(text)' is no whole number")
+            problems.error(node, "\(key) '\(text)' is not a whole number")
             return nil
         }
         guard range.contains(number) else {
@@ -115,7 +118,7 @@ struct ConfigurationSection {
     func powerOfTwo(_ key: String, in range: ClosedRange<Int>) -> Int? {
         guard let number = integer(key, in: range) else { return nil }
         guard number & (number - 1) == 0 else {
-            problems.error(value(key) ?? node, "\(key) \(number) is no power of two")
+            problems.error(value(key) ?? node, "\(key) \(number) is not a power of two")
             return nil
         }
         return number

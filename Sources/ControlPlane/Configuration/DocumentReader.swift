@@ -81,17 +81,37 @@ struct DocumentReader {
         configuration.workers.batch = section.integer("batch", in: 1...64) ?? 64
         let idle = section.choice("idle", WorkerConfiguration.IdleStrategy.self)
         configuration.workers.idle = idle ?? .adaptive
-        if section.text("busy_poll")?.text != "none" {
-            configuration.workers.busyPollBudget = section.integer("busy_poll", in: 1...1024)
-        }
-        if section.has("busy_poll"), configuration.workers.busyPollBudget != nil,
-            configuration.workers.idle == .block
-        {
+        configuration.workers.busyPoll = readBusyPoll(section)
+        if configuration.workers.busyPoll != nil, configuration.workers.idle == .block {
             problems.warning(
                 section.place("busy_poll"),
-                "with 'idle: block' a worker sleeps, and nobody polls for it: use 'spin' or 'adaptive'"
-            )
+                """
+                busy_poll has no effect with 'idle: block', as a sleeping worker does not poll: use \
+                'spin' or 'adaptive'
+                """)
         }
+    }
+
+    /// `off`, the budget alone, or `{enabled: …, usec: …, budget: …}`.
+    private func readBusyPoll(_ workers: ConfigurationSection) -> WorkerConfiguration.BusyPoll? {
+        guard let node = workers.value("busy_poll"),
+            !["off", "none"].contains(node.scalar?.string)
+        else { return nil }
+        var busyPoll = WorkerConfiguration.BusyPoll()
+        let budget = 1...1024
+        if node.mapping == nil {
+            guard let number = workers.integer("busy_poll", in: budget) else { return nil }
+            busyPoll.budget = number
+            return busyPoll
+        }
+        guard
+            let section = ConfigurationSection(
+                node, "'busy_poll'", keys: ["enabled", "usec", "budget"], problems)
+        else { return nil }
+        let isEnabled = section.parsed("enabled", "true or false") { Bool($0) } ?? true
+        busyPoll.budget = section.integer("budget", in: budget) ?? busyPoll.budget
+        busyPoll.microseconds = section.integer("usec", in: 1...1000) ?? busyPoll.microseconds
+        return isEnabled ? busyPoll : nil
     }
 
     private func readMemory(_ root: ConfigurationSection, _ configuration: inout Configuration) {
@@ -202,8 +222,12 @@ struct DocumentReader {
                 $0.hasPrefix("/") && $0.utf8.count < 108 ? $0 : nil
             }
             configuration.admin.socket = path ?? configuration.admin.socket
-            configuration.admin.changeGroup = admin.text("change_group")?.text
-            configuration.admin.readGroup = admin.text("read_group")?.text
+            if let (_, group) = admin.text("change_group") {
+                configuration.admin.changeGroup = group == "none" ? nil : group
+            }
+            if let (_, group) = admin.text("read_group") {
+                configuration.admin.readGroup = group == "none" ? nil : group
+            }
         }
         readHTTP(root, &configuration)
         if let log = section(root, "log", keys: ["format", "level"]) {
@@ -224,7 +248,7 @@ struct DocumentReader {
                 host: endpoint.address.description, port: Int(port))
         } else {
             problems.error(
-                node, "listen '\(text)' is no address with a port, such as 127.0.0.1:9660")
+                node, "listen '\(text)' is not an address with a port, such as 127.0.0.1:9660")
         }
     }
 }

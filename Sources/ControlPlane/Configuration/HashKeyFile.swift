@@ -24,10 +24,8 @@ public enum HashKeyFile {
         if let path { return try read(path) }
         let own = stateDirectory + "/hash.key"
         if FileManager.default.fileExists(atPath: own) { return try read(own) }
-        var generator = SystemRandomNumberGenerator()
-        let bytes = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
-        guard let key = HashKey(bytes: bytes) else { preconditionFailure("sixteen bytes") }
-        keep(bytes, at: own, in: stateDirectory)
+        let key = HashKey.random()
+        keep(key, at: own, in: stateDirectory)
         return key
     }
 
@@ -40,24 +38,18 @@ public enum HashKeyFile {
                     every load balancer of a fleet
                     """)
         }
-        let digits = Array(text.filter { !$0.isWhitespace })
-        let bytes = stride(from: 0, to: digits.count - digits.count % 2, by: 2)
-            .compactMap { UInt8(String(digits[$0...$0 + 1]), radix: 16) }
-        guard digits.count == 32, let key = HashKey(bytes: bytes) else {
+        guard let key = HashKey(hex: text.filter { !$0.isWhitespace }) else {
             throw Failure(
                 description: "the hash key in \(path) is not 32 hexadecimal digits (16 bytes)")
         }
         return key
     }
 
-    private static func keep(_ bytes: [UInt8], at path: String, in directory: String) {
-        let digits = bytes.map { byte in
-            (byte < 16 ? "0" : "") + String(byte, radix: 16)
-        }.joined()
+    private static func keep(_ key: HashKey, at path: String, in directory: String) {
         try? FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
         _ = FileManager.default.createFile(
-            atPath: path, contents: Data((digits + "\n").utf8),
+            atPath: path, contents: Data((key.hex + "\n").utf8),
             attributes: [.posixPermissions: 0o600])
     }
 }

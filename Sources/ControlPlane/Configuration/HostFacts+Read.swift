@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import CPlatform
 internal import DataPlane
 internal import Foundation
 internal import Netlink
@@ -26,7 +25,9 @@ extension HostFacts {
         }
         return HostFacts(
             addresses: addresses, mtu: mtu, queueCount: queueCount(of: name),
-            localPorts: localPorts, cpus: cpus, hasVLANDevice: hasVLANDevice,
+            localPorts: HostSystem.localPorts, cpus: HostSystem.allowedCPUs,
+            nodeCPUs: HostSystem.cpus(ofNode: HostSystem.numaNode(ofInterface: name)),
+            hasVLANDevice: hasVLANDevice,
             othersReadKey: othersRead(configuration.maglev.hashKeyFile))
     }
 
@@ -35,19 +36,6 @@ extension HostFacts {
             (try? FileManager.default.contentsOfDirectory(
                 atPath: "/sys/class/net/\(interface)/queues")) ?? []
         return entries.count { $0.hasPrefix("rx-") }
-    }
-
-    private static var localPorts: ClosedRange<UInt16> {
-        let text = try? String(
-            contentsOfFile: "/proc/sys/net/ipv4/ip_local_port_range", encoding: .utf8)
-        let bounds = (text ?? "").split(whereSeparator: \.isWhitespace).compactMap { UInt16($0) }
-        return bounds.count == 2 && bounds[0] <= bounds[1] ? bounds[0]...bounds[1] : 32768...60999
-    }
-
-    private static var cpus: [Int] {
-        var buffer = [Int32](repeating: 0, count: 1024)
-        let count = unsafe Int(cplatform_allowed_cpus(&buffer, 1024))
-        return buffer.prefix(count).map(Int.init)
     }
 
     private static func othersRead(_ path: String?) -> Bool? {

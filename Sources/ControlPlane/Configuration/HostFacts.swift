@@ -13,6 +13,8 @@ public struct HostFacts: Equatable, Sendable {
     public var localPorts: ClosedRange<UInt16>
     /// CPUs that are online and allowed.
     public var cpus: [Int]
+    /// CPUs of the interface's NUMA node; `nil` when it is bound to none, or that is not known.
+    public var nodeCPUs: [Int]?
     /// Whether there is a device for the VLAN that frames are to carry; also when they carry none.
     public var hasVLANDevice: Bool
     /// Whether others than the owner may read the hash key file; `nil` when there is no such file.
@@ -21,13 +23,14 @@ public struct HostFacts: Equatable, Sendable {
     /// Facts of their parts.
     public init(
         addresses: [IPAddress], mtu: Int?, queueCount: Int, localPorts: ClosedRange<UInt16>,
-        cpus: [Int], hasVLANDevice: Bool = true, othersReadKey: Bool?
+        cpus: [Int], nodeCPUs: [Int]? = nil, hasVLANDevice: Bool = true, othersReadKey: Bool?
     ) {
         self.addresses = addresses
         self.mtu = mtu
         self.queueCount = queueCount
         self.localPorts = localPorts
         self.cpus = cpus
+        self.nodeCPUs = nodeCPUs
         self.hasVLANDevice = hasVLANDevice
         self.othersReadKey = othersReadKey
     }

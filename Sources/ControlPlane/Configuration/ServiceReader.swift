@@ -40,7 +40,7 @@ struct ServiceReader {
                 let sizes = MaglevTable.allowedSizes.map(String.init).joined(separator: ", ")
                 problems.error(
                     table.value("table_size") ?? maglev,
-                    "table_size \(size) is none of the primes that are allowed: \(sizes)")
+                    "table_size \(size) is not one of the primes that are allowed: \(sizes)")
             }
         }
         configuration.maglev.hashKeyFile = table.parsed("hash_key_file", "an absolute path") {
@@ -133,7 +133,7 @@ struct ServiceReader {
         }
         problems.error(
             node,
-            "'\(text)' is no address, range FIRST-LAST or prefix of at most \(most) addresses")
+            "'\(text)' is not an address, range FIRST-LAST or prefix of at most \(most) addresses")
         return []
     }
 
@@ -216,8 +216,8 @@ struct ServiceReader {
         problems.error(
             node,
             text.contains("/")
-                ? "VIP '\(text)' is no prefix without host bits, such as 203.0.113.16/28"
-                : "VIP '\(text)' is no IP address")
+                ? "VIP '\(text)' is not a prefix without host bits, such as 203.0.113.16/28"
+                : "VIP '\(text)' is not an IP address")
         return nil
     }
 
@@ -225,7 +225,7 @@ struct ServiceReader {
         let text = node.scalar?.string ?? ""
         if let prefix = IPPrefix(addressOrPrefix: text) { return prefix }
         problems.error(
-            node, "source range '\(text)' is no address and no prefix without host bits")
+            node, "source range '\(text)' is neither an address nor a prefix without host bits")
         return nil
     }
 
@@ -242,7 +242,7 @@ struct ServiceReader {
         guard let ports = ServiceKey.ports(String(parts[0])) else {
             problems.error(
                 node,
-                "port '\(parts[0])' is none of 1...65535, a range such as 8000-8099, or any")
+                "port '\(parts[0])' is not 1-65535, a range such as 8000-8099, or any")
             return nil
         }
         return ServicePort(ports: ports, transport: transport)
@@ -275,7 +275,7 @@ struct ServiceReader {
             return nil
         }
         guard let endpoint = Endpoint(text) else {
-            problems.error(node, "backend '\(text)' is no IP or IP:PORT")
+            problems.error(node, "backend '\(text)' is not an IP or IP:PORT")
             return nil
         }
         return endpoint

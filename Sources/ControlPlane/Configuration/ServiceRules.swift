@@ -13,7 +13,47 @@ public enum BackendContradiction: Equatable, Sendable {
     case snatMixesFamilies(IPPrefix)
 }
 
+extension BackendContradiction {
+    /// What the admin API calls it.
+    var code: String {
+        switch self {
+        case .dsrTranslatesPort: "port_translation_in_dsr"
+        case .mergesPorts: "one_port_for_several"
+        case .snatMixesFamilies: "mixed_families_in_snat"
+        }
+    }
+
+    /// What is contradictory of a backend, without the service's name.
+    public func text(_ backend: BackendConfiguration) -> String {
+        let endpoint = backend.endpoint.description
+        let named =
+            backend.name == endpoint ? "a backend is \(endpoint)" : "\(backend.name) is \(endpoint)"
+        return switch self {
+        case .dsrTranslatesPort(let own):
+            "dsr cannot translate ports, but \(named) and the service port is "
+                + ServiceKey.text(of: own.ports)
+        case .mergesPorts(let own):
+            "snat cannot make one port of several, but \(named) and the service ports are "
+                + ServiceKey.text(of: own.ports)
+        case .snatMixesFamilies(let vips):
+            "snat cannot mix families, but \(named) and a VIP is \(vips.shortText)"
+        }
+    }
+
+    /// What the operator can do about it.
+    public var remedy: String {
+        switch self {
+        case .dsrTranslatesPort: "leave the backend's port out, or use snat"
+        case .mergesPorts: "leave the backend's port out"
+        case .snatMixesFamilies: "use dsr, or a backend of the VIP's family"
+        }
+    }
+}
+
 extension ServiceConfiguration {
+    /// Eligible backends that it needs to count as up.
+    var neededBackends: Int { max(minimumBackends, 1) }
+
     /// Why a backend cannot serve this service; `nil` when it can.
     public func contradiction(with backend: BackendConfiguration) -> BackendContradiction? {
         switch mode {
@@ -47,6 +87,27 @@ extension Configuration {
     public func backends(of service: ServiceConfiguration) -> [BackendConfiguration] {
         guard let owner = service.backendsFrom else { return service.backends }
         return services.first { $0.name == owner }?.backends ?? []
+    }
+
+    /// Backends of `snat` and SNAT addresses that a daemon has room for: what is configured and as
+    /// much again, so that commands can add.
+    ///
+    /// All services count, as a command may change their mode. Addresses that are not in use any
+    /// more count until their connections have ended, so there is room for some of the interface's.
+    public var snatCapacity: (backends: Int, addresses: Int) {
+        let backends = services.reduce(0) { $0 + self.backends(of: $1).count }
+        let addresses = snatPools.reduce(0) { $0 + $1.addresses.count }
+        return (OfflineControl.snatBackends(for: backends), max(8, addresses * 2))
+    }
+
+    /// Connections that there are ports for in a pool: each port serves one with every backend and
+    /// protocol at a time.
+    func connectionsPossible(through pool: SNATPoolConfiguration) -> Int {
+        services.filter { $0.mode == .snat && $0.snatPool == pool.name }.reduce(0) { sum, service in
+            let addresses = pool.addresses.count { service.families.contains($0.family) }
+            let protocols = Set(service.ports.map(\.transport)).count
+            return sum + addresses * pool.ports.count * backends(of: service).count * protocols
+        }
     }
 
     /// The SNAT pool that a service names and that is defined.

@@ -44,7 +44,7 @@ struct MetricsCollector {
             "xdplb_build_info",
             [
                 ("version", source.build.version), ("commit", source.build.commit),
-                ("swift", ProcessFacts.swiftVersion), ("kernel", ProcessFacts.kernelRelease),
+                ("swift", ProcessFacts.swiftVersion), ("kernel", HostSystem.kernelRelease),
             ], 1.0)
         out.family(
             "xdplb_start_time_seconds", .gauge,

@@ -30,11 +30,6 @@ struct ProcessFacts {
         #endif
     }
 
-    static var kernelRelease: String {
-        (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8))?
-            .trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
-    }
-
     static func read() -> ProcessFacts {
         var usage = rusage()
         _ = unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)

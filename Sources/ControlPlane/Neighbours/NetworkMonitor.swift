@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 public import DataPlane
-internal import Foundation
 public import Logging
 internal import Netlink
 public import ServiceLifecycle
@@ -20,18 +19,18 @@ public actor NetworkMonitor: Service {
     /// How often the next hops of backends are looked at.
     private static let wantedPeriod = Duration.milliseconds(200)
     /// How often next hops that are not confirmed are asked for again.
-    private static let askInterval: TimeInterval = 2
+    private static let askInterval = Duration.seconds(2)
 
     private let interface: ObservedInterface
     private let log: Logger
     private let wanted: @Sendable () async -> Set<IPAddress>
     private let unresolved: @Sendable () -> Set<IPAddress>
-    private let deliver: @Sendable (ObservedState) async -> Void
+    private let deliver: @Sendable (ObservedState) async -> Bool
 
-    private var state: ObservedState
+    private var delivery: ObservationDelivery
     /// Number of the device that neighbours are asked for on; `nil` while there is none.
     private var device: Int?
-    private var asked: [IPAddress: Date] = [:]
+    private var asked: [IPAddress: ContinuousClock.Instant] = [:]
 
     /// A monitor of one interface.
     ///
@@ -41,15 +40,16 @@ public actor NetworkMonitor: Service {
     ///   - log: Where failures are told.
     ///   - wanted: Addresses whose hardware address is always needed.
     ///   - unresolved: Addresses that frames have begun to wait for since the last call.
-    ///   - deliver: Takes a new state.
+    ///   - deliver: Takes a new state; `false` when it could not be taken over, and is to be told
+    ///     again.
     public init(
         interface: ObservedInterface, state: ObservedState, log: Logger,
         wanted: @escaping @Sendable () async -> Set<IPAddress>,
         unresolved: @escaping @Sendable () -> Set<IPAddress>,
-        deliver: @escaping @Sendable (ObservedState) async -> Void
+        deliver: @escaping @Sendable (ObservedState) async -> Bool
     ) {
         self.interface = interface
-        self.state = state
+        delivery = ObservationDelivery(state)
         self.log = log
         self.wanted = wanted
         self.unresolved = unresolved
@@ -66,8 +66,8 @@ public actor NetworkMonitor: Service {
         var latest = ContinuousClock.now
         while !Task.isCancelled && !Task.isShuttingDownGracefully {
             let isChanged = changed(&events)
-            if isChanged { await refresh(&requests) }
             let now = ContinuousClock.now
+            if isChanged || delivery.isRetryDue(at: now) { await refresh(&requests) }
             if askForUnresolved(&requests) || isChanged { latest = now }
             if now >= lookAgain {
                 await askForWanted(&requests)
@@ -92,9 +92,9 @@ public actor NetworkMonitor: Service {
     private func refresh(_ requests: inout NetlinkSocket) async {
         do throws(ObservationError) {
             let next = try read(&requests)
-            guard next != state else { return }
-            state = next
-            await deliver(next)
+            guard delivery.isDue(next, at: .now) else { return }
+            let isTaken = await deliver(next)
+            delivery.note(next, isTaken: isTaken, at: .now)
         } catch {
             log.error("cannot read the kernel's tables", metadata: ["message": "\(error)"])
         }
@@ -105,26 +105,26 @@ public actor NetworkMonitor: Service {
     /// - Returns: Whether there were any.
     private func askForUnresolved(_ requests: inout NetlinkSocket) -> Bool {
         let addresses = unresolved()
-        let now = Date()
+        let now = ContinuousClock.now
         for address in addresses { ask(for: address, &requests, now) }
         return !addresses.isEmpty
     }
 
     private func askForWanted(_ requests: inout NetlinkSocket) async {
-        let now = Date()
+        let now = ContinuousClock.now
         for address in await wanted() {
-            if let last = asked[address], now.timeIntervalSince(last) < Self.askInterval {
-                continue
-            }
+            if let last = asked[address], now - last < Self.askInterval { continue }
             // Also when it is known: data passes the kernel by, so nothing else makes the kernel
             // confirm a neighbour that has become stale.
             ask(for: address, &requests, now)
         }
     }
 
-    private func ask(for address: IPAddress, _ requests: inout NetlinkSocket, _ now: Date) {
+    private func ask(
+        for address: IPAddress, _ requests: inout NetlinkSocket, _ now: ContinuousClock.Instant
+    ) {
         asked[address] = now
-        if asked.count > 4096 { asked = asked.filter { now.timeIntervalSince($0.value) < 10 } }
+        if asked.count > 4096 { asked = asked.filter { now - $0.value < .seconds(10) } }
         guard let device else { return }
         do throws(NetlinkError) {
             try requests.resolve(address.bytes, interface: device)
@@ -162,6 +162,6 @@ public actor NetworkMonitor: Service {
             throw ObservationError(description: error.description)
         }
         device = try tables.device(of: interface).index
-        return try ObservedState(of: interface, in: tables, before: state)
+        return try ObservedState(of: interface, in: tables, before: delivery.state)
     }
 }

@@ -149,4 +149,14 @@ public struct ChangeRefused: Error, Equatable, CustomStringConvertible {
 
     /// The message.
     public var description: String { message }
+
+    /// A refusal of what was meant for a generation that is not the one that runs.
+    static func superseded(_ wanted: UInt64, by current: UInt64) -> ChangeRefused {
+        ChangeRefused(
+            kind: .superseded, code: "generation",
+            message: """
+                generation \(wanted) is outdated, the current one is \(current). Nothing was \
+                changed: read the state again, and repeat
+                """)
+    }
 }

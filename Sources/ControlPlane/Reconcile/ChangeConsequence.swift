@@ -3,47 +3,86 @@ internal import DataPlane
 
 /// What a change means for connections that are tracked.
 struct ChangeConsequence {
-    var endedServices: [(name: String, id: UInt16)] = []
+    /// A backend that gets no new connections, and keeps those that it has for a time.
+    struct Leaving {
+        var service: String
+        var name: String
+        var id: UInt16
+        /// How long it keeps them; `nil` without a limit.
+        var timeout: Duration?
+    }
+
+    /// Services that are gone, with the backends of theirs.
+    var endedServices: [(name: String, id: UInt16, backends: [UInt16])] = []
+    /// Backends whose connections end at once: disabled ones, and ones removed without a time.
     var endedBackends: [UInt16] = []
     /// Backends that were taken out of their service, and may finish.
-    var removedBackends: [(service: String, id: UInt16)] = []
+    var removedBackends: [Leaving] = []
+    /// Backends that an operator drains.
+    var drainedBackends: [Leaving] = []
     var keptBackends: [UInt16] = []
 
-    init(_ before: SnapshotCompiler.Result, _ after: SnapshotCompiler.Result) {
+    /// What follows when `after` runs in place of `before`, in which some backends retire.
+    init(
+        _ before: SnapshotCompiler.Result, _ after: SnapshotCompiler.Result,
+        _ retiring: [DesiredState.RetiringBackend], at now: ContinuousClock.Instant
+    ) {
         let running = Dictionary(uniqueKeysWithValues: after.services.map { ($0.id, $0) })
         for old in before.services {
             let name = old.configuration.name
             guard let new = running[old.id], new.configuration.name == name else {
-                endedServices.append((name, old.id))
+                endedServices.append((name, old.id, old.backends.map(\.identity.id)))
                 continue
             }
             let past = Dictionary(uniqueKeysWithValues: old.backends.map { ($0.identity.id, $0) })
             for backend in new.backends {
-                let before = past[backend.identity.id]
-                if backend.configuration.adminState == .disabled {
-                    if before?.configuration.adminState != .disabled {
-                        endedBackends.append(backend.identity.id)
-                    }
-                } else if backend.isRemoved {
-                    if before?.isRemoved == false {
-                        removedBackends.append((name, backend.identity.id))
-                    }
-                } else {
-                    keptBackends.append(backend.identity.id)
-                }
+                let deadline = retiring.first {
+                    $0.service == name
+                        && $0.configuration.endpoint == backend.configuration.endpoint
+                }?.deadline
+                add(backend, past[backend.identity.id], of: name, deadline.map { $0 - now })
             }
         }
     }
+
+    private mutating func add(
+        _ backend: SnapshotCompiler.CompiledBackend, _ past: SnapshotCompiler.CompiledBackend?,
+        of service: String, _ timeout: Duration?
+    ) {
+        let id = backend.identity.id
+        let state = backend.configuration.adminState
+        let leaving = Leaving(
+            service: service, name: backend.configuration.name, id: id, timeout: timeout)
+        if state == .disabled {
+            if past?.configuration.adminState != .disabled { endedBackends.append(id) }
+        } else if backend.isRemoved {
+            guard past?.isRemoved == false else { return }
+            if let timeout, timeout > .zero {
+                removedBackends.append(leaving)
+            } else {
+                endedBackends.append(id)
+            }
+        } else {
+            keptBackends.append(id)
+            if state == .draining, past?.configuration.adminState == .active {
+                drainedBackends.append(leaving)
+            }
+        }
+    }
+
+    /// Whether connections end at once.
+    var endsAny: Bool { !endedServices.isEmpty || !endedBackends.isEmpty }
 }
 
 /// Carrying out and describing what follows from a change.
 extension Reconciler {
+    /// Ends the connections that are to end, and says what becomes of all.
     func carryOut(_ consequence: ChangeConsequence, _ report: inout ChangeReport) async {
         var ended = 0
         for service in consequence.endedServices {
             var filter = ConnectionFilter()
             filter.service = service.id
-            ended += await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+            ended += await flush(filter)
             running.identities.releaseService(service.name)
             for key in running.identities.backends.keys where key.service == service.name {
                 running.identities.releaseBackend(key)
@@ -52,11 +91,28 @@ extension Reconciler {
         for backend in consequence.endedBackends {
             var filter = ConnectionFilter()
             filter.backend = backend
-            ended += await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+            ended += await flush(filter)
         }
-        if !consequence.endedServices.isEmpty || !consequence.endedBackends.isEmpty {
+        describe(consequence, ended: ended, &report)
+    }
+
+    /// Says what would become of connections.
+    func rehearse(_ consequence: ChangeConsequence, _ report: inout ChangeReport) {
+        let ending = consequence.endedServices.flatMap(\.backends) + consequence.endedBackends
+        describe(consequence, ended: ending.reduce(0) { $0 + tracked($1) }, &report)
+    }
+
+    private func describe(
+        _ consequence: ChangeConsequence, ended: Int, _ report: inout ChangeReport
+    ) {
+        if consequence.endsAny {
             report.endedConnections += ended
-            report.lines.append("  connections: \(ended) ended")
+            report.lines.append(
+                "  connections: \(ended) \(report.isDryRun ? "would end" : "ended")")
+        }
+        if !consequence.drainedBackends.isEmpty {
+            let staying = consequence.drainedBackends.reduce(0) { $0 + tracked($1.id) }
+            report.lines.append("  connections: \(staying) stay until they end")
         }
         let services = Set(consequence.removedBackends.map(\.service))
         guard !services.isEmpty else { return }
@@ -64,35 +120,23 @@ extension Reconciler {
         let own = Set(affected.flatMap(\.backends).map(\.identity.id))
         let kept = consequence.keptBackends.filter(own.contains).reduce(0) { $0 + tracked($1) }
         let leaving = consequence.removedBackends.reduce(0) { $0 + tracked($1.id) }
-        let timeout = affected.map(\.configuration.policy.drainTimeout).max() ?? .seconds(300)
+        let timeout = consequence.removedBackends.compactMap(\.timeout).max() ?? .zero
         report.lines.append(
             """
               connections: \(kept + leaving) tracked; \(kept) on kept backends stay, \(leaving) on \
-            removed ones may finish within \(Int(timeout.seconds))s
+            removed ones may finish within \(Int(timeout.seconds.rounded(.up)))s
             """)
+    }
+
+    /// Ends the connections that match.
+    ///
+    /// - Returns: How many there were.
+    func flush(_ filter: ConnectionFilter) async -> Int {
+        await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
     }
 
     func tracked(_ backend: UInt16) -> Int {
         link.counterPages.reduce(0) { $0 + Int($1[backend: backend, .connections]) }
-    }
-
-    /// Gives a service no new connections, and waits until it has none left.
-    ///
-    /// Other changes may be made meanwhile.
-    func drain(_ reference: ServiceReference, by user: String) async throws(ChangeRefused) {
-        let service = desired.configuration.services[try desired.deletableIndex(of: reference)]
-        guard let id = running.identities.services[service.name] else { return }
-        for backend in service.backends where backend.adminState == .active {
-            let own = BackendReference(service: reference, backend: backend.name)
-            _ = try await apply(
-                .setAdminState(own, .draining), by: user, ifGeneration: nil, dryRun: false)
-        }
-        var filter = ConnectionFilter()
-        filter.service = id
-        filter.isInUse = true
-        while await link.scan(filter, .list(limit: 0)).contains(where: { $0.matched > 0 }) {
-            try? await Task.sleep(for: .milliseconds(200))
-        }
     }
 
     func describe(_ next: SnapshotCompiler.Result, _ report: inout ChangeReport) {

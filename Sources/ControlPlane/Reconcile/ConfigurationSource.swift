@@ -5,19 +5,26 @@ public import struct Foundation.Date
 public struct ConfigurationSource: Sendable {
     /// Its path.
     public let path: String
+    /// What was in it at the start.
+    let text: String
     /// Where what outlives a restart is kept.
     public let store: StateStore
     /// What the command line overrides of every file.
     private let adjust: @Sendable (inout Configuration) -> Void
+    /// Is told of each configuration that has begun to run.
+    let applied: @Sendable (Configuration) -> Void
 
-    /// A source of its parts.
+    /// The source of what a daemon starts with.
     public init(
-        path: String, store: StateStore,
-        adjust: @escaping @Sendable (inout Configuration) -> Void = { _ in }
+        _ file: ConfigurationFile, store: StateStore,
+        adjust: @escaping @Sendable (inout Configuration) -> Void = { _ in },
+        applied: @escaping @Sendable (Configuration) -> Void = { _ in }
     ) {
-        self.path = path
+        path = file.path
+        text = file.text
         self.store = store
         self.adjust = adjust
+        self.applied = applied
     }
 
     /// Reads the file and checks it against this host.

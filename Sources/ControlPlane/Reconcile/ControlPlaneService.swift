@@ -35,10 +35,12 @@ public protocol ControlPlaneService: Sendable {
     /// - Parameters:
     ///   - user: Who asks.
     ///   - confirm: Go back after this time unless it is reloaded again; `nil` does not.
-    /// - Returns: What was done.
+    ///   - generation: Refuse unless this one is current; `nil` does not ask.
+    ///   - dryRun: Say what would happen, and do nothing.
+    /// - Returns: What was done, or would be.
     /// - Throws: ``ChangeRefused`` with the reason; nothing was changed then.
     func reload(
-        by user: String, confirm: Duration?
+        by user: String, confirm: Duration?, ifGeneration generation: UInt64?, dryRun: Bool
     ) async throws(ChangeRefused) -> ChangeReport
 
     /// The last events, the newest first.

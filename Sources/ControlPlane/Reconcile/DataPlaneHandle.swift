@@ -126,9 +126,7 @@ public struct KernelCounters: Equatable, Sendable {
     public var sockets: [SocketCounters] = []
 
     /// Frames that were lost before the pipeline or after it, for want of room in a ring.
-    var ringLosses: UInt64 {
-        sockets.reduce(0) { $0 + $1.rxDropped + $1.rxRingFull + $1.rxInvalid + $1.txInvalid }
-    }
+    var ringLosses: UInt64 { sockets.reduce(0) { $0 + $1.ringLosses } }
 
     /// Zeros.
     public init() {}
@@ -148,6 +146,8 @@ public struct SocketCounters: Equatable, Sendable {
     public var fillRingEmpty: UInt64 = 0
     /// Times the TX ring was empty.
     public var txRingEmpty: UInt64 = 0
+    /// Frames that were lost for want of room in a ring.
+    var ringLosses: UInt64 { rxDropped + rxRingFull + rxInvalid + txInvalid }
     /// Chunks by owner: fill, rx, tx, completion, free.
     public var chunks: [String: Int] = [:]
 

@@ -17,7 +17,7 @@ extension Reconciler {
             kind, kind == .serviceRecovered ? .notice : .error,
             [
                 "service": service.configuration.name, "eligible": "\(service.members.count)",
-                "minimum_backends": "\(max(service.configuration.minimumBackends, 1))",
+                "minimum_backends": "\(service.configuration.neededBackends)",
                 "backends": "\(service.backends.count { !$0.isRemoved })",
             ])
     }
@@ -45,11 +45,13 @@ extension Reconciler {
 
     /// Tells of a backend that somebody set to another admin state.
     func tell(of change: Change, by user: String) {
-        guard case .setAdminState(let reference, let state) = change else { return }
+        guard case .setAdminState(let reference, let state) = change,
+            let (service, backend) = try? desired.names(of: reference)
+        else { return }
         events.record(
             .backendAdminState, .notice,
             [
-                "service": "\(reference.service)", "backend": reference.backend,
+                "service": service, "backend": backend,
                 "to": state.rawValue, "by": user, "generation": "\(generation)",
             ])
     }

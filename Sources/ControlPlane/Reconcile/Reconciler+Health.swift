@@ -37,7 +37,7 @@ extension Reconciler {
 
 extension SnapshotCompiler.CompiledService {
     /// Whether it has as many eligible backends as it needs.
-    var isUp: Bool { members.count >= max(configuration.minimumBackends, 1) }
+    var isUp: Bool { members.count >= configuration.neededBackends }
 
     func key(of backend: SnapshotCompiler.CompiledBackend) -> IdentityRegistry.BackendKey {
         .init(service: configuration.name, endpoint: backend.configuration.endpoint)

@@ -31,24 +31,19 @@ extension Reconciler {
         return builder.build()
     }
 
-    /// Applies the file, whole or not at all.
-    ///
-    /// - Parameters:
-    ///   - user: Who asks.
-    ///   - confirm: Go back after this time unless the file is applied again; `nil` does not, and
-    ///     confirms what is to be confirmed.
-    /// - Returns: What was done.
-    /// - Throws: ``ChangeRefused`` with the reason; what ran before runs on then.
+    /// See ``ControlPlaneService/reload(by:confirm:ifGeneration:dryRun:)``.
     public func reload(
-        by user: String, confirm: Duration?
+        by user: String, confirm: Duration?, ifGeneration wanted: UInt64?, dryRun: Bool
     ) async throws(ChangeRefused) -> ChangeReport {
         await gate.enter()
         defer { gate.leave() }
+        if let wanted { try require(generation: wanted) }
+        if dryRun { return try rehearseReload() }
         supervisor?.beginReload()
         // Also of one that is refused: what ran before runs on.
         defer { supervisor?.ready() }
         do throws(ChangeRefused) {
-            let report = try await apply(try readSource(), by: user, confirm)
+            let report = try await apply(try prepareReload(), by: user, confirm)
             lastReload.isSuccessful = true
             lastReload.succeededAt = Date()
             lastReload.message = nil
@@ -92,9 +87,17 @@ extension Reconciler {
             location: first.map { "\($0.line):\($0.column)" })
     }
 
-    private func apply(
-        _ file: SourceFile, by user: String, _ confirm: Duration?
-    ) async throws(ChangeRefused) -> ChangeReport {
+    /// A file that could be applied.
+    private struct PreparedReload {
+        var text: String
+        var next: DesiredState
+        var compiled: SnapshotCompiler.Result
+        var plan: ConfigurationPlan
+        var report: ChangeReport
+    }
+
+    private func prepareReload() throws(ChangeRefused) -> PreparedReload {
+        let file = try readSource()
         let (next, lost) = desired.reloading(file.configuration, at: .now)
         var compiled = try compile(next)
         let plan = makePlan(next, compiled)
@@ -102,42 +105,52 @@ extension Reconciler {
             throw ChangeRefused(
                 kind: .conflict, code: "needs_restart",
                 message: """
-                    \(plan.restarts.joined(separator: "; ")): fixed when the daemon starts. Take it \
-                    out of the file, or 'systemctl restart xdplb'. Nothing was changed
+                    these keys take effect only at the start: \
+                    \(plan.restarts.joined(separator: "; ")). Take the changes back in the file, or \
+                    'systemctl restart xdplb'. Nothing was changed
                     """)
         }
         keepEnding(&compiled)
         var report = ChangeReport(
-            lines: plan.lines + lost.map { "\($0): what commands changed is overwritten" },
+            lines: plan.lines
+                + lost.map { "\($0): changes made by command are overwritten by the file" },
             generation: generation + 1, isDryRun: false, workers: link.facts.workers.count,
             took: .zero, movedSlots: plan.movedSlots, endedConnections: 0)
         if plan.entries.isEmpty { report.lines.append("nothing differs") }
         report.lines += compiled.problems.map { "warning: \($0)" }
+        return PreparedReload(
+            text: file.text, next: next, compiled: compiled, plan: plan, report: report)
+    }
+
+    private func rehearseReload() throws(ChangeRefused) -> ChangeReport {
+        let prepared = try prepareReload()
+        var report = prepared.report
+        report.isDryRun = true
+        report.generation = generation
+        report.workers = 0
+        rehearse(
+            ChangeConsequence(running, prepared.compiled, prepared.next.retiring, at: .now),
+            &report)
+        return report
+    }
+
+    private func apply(
+        _ prepared: PreparedReload, by user: String, _ confirm: Duration?
+    ) async throws(ChangeRefused) -> ChangeReport {
+        var report = prepared.report
         let before = desired
-        try await publish(compiled, next, by: user, &report)
-        source?.store.keep(file.text, generation: generation)
+        try await publish(
+            prepared.compiled, prepared.next, by: user, change: prepared.plan.summary, &report)
+        source?.store.keep(prepared.text, generation: generation)
         source?.store.keep(overrides: desired.overrides)
         noteConfirmation(confirm, before, &report)
         return report
     }
 
-    private func publish(
-        _ compiled: SnapshotCompiler.Result, _ next: DesiredState, by user: String,
-        _ report: inout ChangeReport
-    ) async throws(ChangeRefused) {
-        let consequence = ChangeConsequence(running, compiled)
-        let began = ContinuousClock.now
-        do {
-            try await publish(compiled, next, by: user)
-        } catch {
-            throw ChangeRefused(
-                kind: .failed, code: "publish", message: "\(error). Nothing was changed")
-        }
-        report.took = ContinuousClock.now - began
-        await carryOut(consequence, &report)
-    }
-
     // MARK: Confirmation
+
+    /// Time between two attempts to go back.
+    private static var undoInterval: Duration { .seconds(1) }
 
     private func noteConfirmation(
         _ confirm: Duration?, _ before: DesiredState, _ report: inout ChangeReport
@@ -153,8 +166,14 @@ extension Reconciler {
         confirmation = Confirmation(
             origin: origin,
             task: Task { [weak self] in
-                try? await Task.sleep(for: confirm)
-                if !Task.isCancelled { await self?.undo() }
+                // Tried again when it fails: what nobody confirmed must not stay.
+                var pause = confirm
+                while let self, await self.confirmation != nil {
+                    try? await Task.sleep(for: pause)
+                    if Task.isCancelled { return }
+                    await self.undo()
+                    pause = Self.undoInterval
+                }
             })
         report.lines.append(
             "to be confirmed: 'xdplb reload' within \(Int(confirm.seconds))s, or it is undone")
@@ -164,20 +183,25 @@ extension Reconciler {
     private func undo() async {
         await gate.enter()
         defer { gate.leave() }
-        guard let origin = confirmation?.origin, lastReload.confirmUntil != nil else { return }
-        confirmation = nil
-        lastReload.confirmUntil = nil
-        let next = origin.returning(from: desired, at: .now)
+        // Confirmed, or begun anew, while this one waited for its turn.
+        guard !Task.isCancelled, let origin = confirmation?.origin else { return }
+        let (next, lost) = origin.returning(from: desired, at: .now)
         var report = ChangeReport(
             lines: [], generation: generation + 1, isDryRun: false, workers: 0, took: .zero,
             movedSlots: 0, endedConnections: 0)
         do {
             var compiled = try compile(next)
             keepEnding(&compiled)
-            try await publish(compiled, next, by: "confirm_expired", &report)
-            events.record(
-                .confirmExpired, .warning,
-                ["generation": "\(generation)", "file": source?.path ?? "none"])
+            try await publish(
+                compiled, next, by: "confirm_expired", change: "reload undone", &report)
+            confirmation = nil
+            lastReload.confirmUntil = nil
+            source?.store.keep(overrides: desired.overrides)
+            var fields = [
+                (name: "generation", value: "\(generation)"), ("file", source?.path ?? "none"),
+            ]
+            if !lost.isEmpty { fields.append(("overwritten", lost.joined(separator: ","))) }
+            events.record(.confirmExpired, .warning, fields)
         } catch {
             events.record(.publishFailed, .error, ["cause": "confirm", "message": "\(error)"])
         }
@@ -193,6 +217,14 @@ extension Reconciler {
 }
 
 extension ConfigurationPlan {
+    /// What differs, in a few words for the log.
+    fileprivate var summary: String {
+        let shown = entries.prefix(8).map { "\($0.sign.rawValue) \($0.object)" }
+        let more = entries.count > shown.count ? ["and \(entries.count - shown.count) more"] : []
+        return entries.isEmpty
+            ? "reload, nothing differs" : "reload " + (shown + more).joined(separator: ", ")
+    }
+
     /// The plan as lines, as commands print it.
     public var lines: [String] {
         let width = max(10, entries.map(\.object.count).max() ?? 0)

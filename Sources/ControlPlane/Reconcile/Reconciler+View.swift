@@ -48,8 +48,9 @@ extension Reconciler {
         return BackendView(
             id: backend.identity.id, configuration: backend.configuration,
             isRemoved: backend.isRemoved, isEligible: backend.reason == nil,
-            reason: backend.health == .unhealthy
-                ? "unhealthy" + (state?.reason.map { ": \($0)" } ?? "") : backend.reason,
+            reason: backend.reason == SnapshotDraft.unhealthy
+                ? SnapshotDraft.unhealthy + (state?.reason.map { ": \($0)" } ?? "")
+                : backend.reason,
             slots: counts[backend.identity.id] ?? 0,
             since: max(mark?.date ?? eligibility, eligibility), changedBy: mark?.user,
             nextHop: backend.nextHop, health: state)
@@ -132,8 +133,23 @@ extension Reconciler {
 
     /// See ``ControlPlaneService/flushConnections(_:by:)``.
     public func flushConnections(_ filter: ConnectionFilter, by user: String) async -> Int {
-        let ended = await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
-        events.record(.connectionsFlushed, .notice, ["ended": "\(ended)", "by": user])
+        let ended = await flush(filter)
+        events.record(
+            .connectionsFlushed, .notice,
+            ["ended": "\(ended)", "by": user, "filter": text(of: filter)])
         return ended
+    }
+
+    /// A filter in words; `all` when it leaves none out.
+    private func text(of filter: ConnectionFilter) -> String {
+        let names = traceNames
+        var words: [String] = []
+        if let service = filter.service { words.append("service=\(names.service(service) ?? "?")") }
+        if let backend = filter.backend { words.append("backend=\(names.backend(backend) ?? "?")") }
+        if let client = filter.client { words.append("client=\(client)") }
+        if let state = filter.state { words.append("state=\(state.token)") }
+        if let worker = filter.worker { words.append("worker=\(worker)") }
+        if filter.isInUse { words.append("in_use=true") }
+        return words.isEmpty ? "all" : words.joined(separator: " ")
     }
 }

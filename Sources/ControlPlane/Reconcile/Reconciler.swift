@@ -144,6 +144,7 @@ public actor Reconciler: ControlPlaneService {
     public func begin() async throws(PublishError) {
         try await link.publish(running.plan)
         appliedAt = Date()
+        if let source { source.store.keep(source.text, generation: generation) }
         noteEligibility()
         for service in running.services
         where !service.isUp && !service.backends.contains(where: { $0.health == .unknown }) {
@@ -155,17 +156,20 @@ public actor Reconciler: ControlPlaneService {
     // MARK: Observation
 
     /// Takes a new observation over, and publishes if something follows from it.
-    public func observe(_ state: ObservedState) async {
+    ///
+    /// - Returns: `false` when it was refused, so that it is to be told again.
+    public func observe(_ state: ObservedState) async -> Bool {
         await gate.enter()
         defer { gate.leave() }
-        guard state != observed else { return }
+        guard state != observed else { return true }
         let before = observed
         observed = state
         guard await republish(by: "observation") else {
             observed = before
-            return
+            return false
         }
         tellOfLink(before)
+        return true
     }
 
     /// Takes over what probes have found since.
@@ -182,7 +186,7 @@ public actor Reconciler: ControlPlaneService {
     /// Publishes what follows from what is observed, if anything does.
     ///
     /// - Returns: Whether that worked; if not, the running generation stays.
-    private func republish(by cause: String) async -> Bool {
+    func republish(by cause: String) async -> Bool {
         do {
             let next = try compile(desired)
             guard !Self.isSame(next.plan, running.plan) else {
@@ -239,7 +243,7 @@ public actor Reconciler: ControlPlaneService {
         guard let identity = running.identities.backends[retired.key] else { return 0 }
         var filter = ConnectionFilter()
         filter.backend = identity.id
-        return await link.scan(filter, .flush).reduce(0) { $0 + $1.matched }
+        return await flush(filter)
     }
 
     // MARK: Changes
@@ -248,19 +252,15 @@ public actor Reconciler: ControlPlaneService {
     public func apply(
         _ change: Change, by user: String, ifGeneration wanted: UInt64?, dryRun: Bool
     ) async throws(ChangeRefused) -> ChangeReport {
+        var wanted = wanted
         if case .deleteService(let reference, true) = change, !dryRun {
-            try await drain(reference, by: user)
+            try await drain(reference, by: user, ifGeneration: wanted)
+            // Draining was a generation of its own.
+            wanted = nil
         }
         await gate.enter()
         defer { gate.leave() }
-        if let wanted, wanted != generation {
-            throw ChangeRefused(
-                kind: .superseded, code: "generation",
-                message: """
-                    generation \(wanted) is not current, \(generation) is: somebody else was \
-                    faster. Nothing was changed; look again and repeat
-                    """)
-        }
+        if let wanted { try require(generation: wanted) }
         let (next, line) = try desired.applying(change, by: user, at: Date())
         try next.checkVIPs(of: change, since: desired, against: observed)
         var compiled = try compile(next)
@@ -269,24 +269,42 @@ public actor Reconciler: ControlPlaneService {
             lines: [line], generation: generation + 1, isDryRun: dryRun, workers: 0,
             took: .zero, movedSlots: 0, endedConnections: 0)
         describe(compiled, &report)
-        let consequence = ChangeConsequence(running, compiled)
         if dryRun {
             report.generation = generation
+            rehearse(ChangeConsequence(running, compiled, next.retiring, at: .now), &report)
             return report
         }
+        try await publish(compiled, next, by: user, change: line, &report)
+        tell(of: change, by: user)
+        source?.store.keep(overrides: desired.overrides)
+        return report
+    }
+
+    /// Refuses what was meant for another generation than the one that runs.
+    func require(generation wanted: UInt64) throws(ChangeRefused) {
+        guard wanted != generation else { return }
+        throw .superseded(wanted, by: generation)
+    }
+
+    /// Publishes a change, ends the connections that are to end, and completes the report.
+    ///
+    /// - Throws: When the data path does not take it; what ran before runs on.
+    func publish(
+        _ compiled: SnapshotCompiler.Result, _ next: DesiredState, by user: String, change: String,
+        _ report: inout ChangeReport
+    ) async throws(ChangeRefused) {
+        let consequence = ChangeConsequence(running, compiled, next.retiring, at: .now)
         let began = ContinuousClock.now
         do {
-            try await publish(compiled, next, by: user)
+            try await publish(compiled, next, by: user, change: change)
         } catch {
             throw ChangeRefused(
                 kind: .failed, code: "publish", message: "\(error). Nothing was changed")
         }
         report.took = ContinuousClock.now - began
         report.workers = link.facts.workers.count
+        source?.applied(next.configuration)
         await carryOut(consequence, &report)
-        tell(of: change, by: user)
-        source?.store.keep(overrides: desired.overrides)
-        return report
     }
 
     /// Leaves the backends of a deleted service in the plan until its connections were ended: their
@@ -314,9 +332,12 @@ public actor Reconciler: ControlPlaneService {
     }
 
     func publish(
-        _ next: SnapshotCompiler.Result, _ desired: DesiredState, by user: String
+        _ next: SnapshotCompiler.Result, _ desired: DesiredState, by user: String,
+        change: String? = nil
     ) async throws(PublishError) {
+        let began = ContinuousClock.now
         try await link.publish(next.plan)
+        let took = ContinuousClock.now - began
         for service in next.services {
             guard let before = running.services.first(where: { $0.id == service.id }) else {
                 history[service.configuration.name] = TableHistory()
@@ -335,13 +356,14 @@ public actor Reconciler: ControlPlaneService {
         appliedAt = Date()
         noteEligibility()
         probe(trusting: trusted)
-        events.record(
-            .generationApplied, .info,
-            [
-                "generation": "\(generation)", "by": user,
-                "moved_slots": "\(next.movedSlots(since: before))",
-                "workers": "\(link.facts.workers.count)",
-            ])
+        var fields = [
+            (name: "generation", value: "\(generation)"), ("by", user),
+            ("moved_slots", "\(next.movedSlots(since: before))"),
+            ("workers", "\(link.facts.workers.count)"),
+            ("took_ms", "\(Int((took.seconds * 1000).rounded()))"),
+        ]
+        if let change { fields.append(("change", change)) }
+        events.record(.generationApplied, .info, fields)
         tellOfServices(since: before)
     }
 

@@ -54,13 +54,11 @@ extension DesiredState {
 
     /// What commands set and the file does not say.
     var overrides: [BackendOverride] {
-        configuration.services.flatMap { service -> [BackendOverride] in
-            guard let own = file.services.first(where: { $0.name == service.name }) else {
-                return []
-            }
-            return service.backends.compactMap { backend in
-                guard let said = own.backends.first(where: { $0.endpoint == backend.endpoint })
-                else { return nil }
+        configuration.services.flatMap { service in
+            service.backends.compactMap { backend in
+                guard let said = file.backend(backend.endpoint, of: service.name) else {
+                    return nil
+                }
                 let key = IdentityRegistry.BackendKey(
                     service: service.name, endpoint: backend.endpoint)
                 let mark = marks[key]

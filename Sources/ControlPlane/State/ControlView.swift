@@ -56,7 +56,7 @@ public struct ServiceView: Sendable {
     public var eligibleCount: Int { backends.filter(\.isEligible).count }
 
     /// Whether there are as many of them as it needs.
-    public var isUp: Bool { eligibleCount >= max(configuration.minimumBackends, 1) }
+    public var isUp: Bool { eligibleCount >= configuration.neededBackends }
 }
 
 /// A backend as it runs.

@@ -32,7 +32,10 @@ extension DesiredState {
                     location: location)
             }
             if let contradiction = service.contradiction(with: backend) {
-                throw Self.refusal(contradiction, service, backend, location)
+                throw ChangeRefused(
+                    kind: .conflict, code: contradiction.code,
+                    message: "\(service.name): \(contradiction.text(backend)). Nothing was changed",
+                    location: location)
             }
         }
     }
@@ -49,13 +52,10 @@ extension DesiredState {
         let service = configuration.services[index]
         for vips in service.vips {
             guard let own = observed.hostAddress(in: vips) else { continue }
-            let text = vips.text(with: own, whichIs: "an address of this host")
             throw ChangeRefused(
                 kind: .conflict, code: "vip_of_this_host",
-                message: """
-                    \(service.name): VIP \(text): its own traffic, SSH too, would be cut off. Nothing \
-                    was changed
-                    """, location: "services.\(service.name).vips")
+                message: "\(service.obstacle(of: vips, own)). Nothing was changed",
+                location: "services.\(service.name).vips")
         }
     }
 
@@ -92,36 +92,5 @@ extension DesiredState {
                     '\(service.snatPool ?? "")' has no \(family.rawValue) address. Nothing was changed
                     """, location: location)
         }
-    }
-
-    private static func refusal(
-        _ contradiction: BackendContradiction, _ service: ServiceConfiguration,
-        _ backend: BackendConfiguration, _ location: String
-    ) -> ChangeRefused {
-        let code: String
-        let text: String
-        switch contradiction {
-        case .dsrTranslatesPort(let own):
-            code = "port_translation_in_dsr"
-            text = """
-                dsr cannot translate ports, but \(backend.name) is \(backend.endpoint) and the \
-                service port is \(ServiceKey.text(of: own.ports))
-                """
-        case .mergesPorts(let own):
-            code = "one_port_for_several"
-            text = """
-                snat cannot make one port of several, but \(backend.name) is \(backend.endpoint) and \
-                the service ports are \(ServiceKey.text(of: own.ports))
-                """
-        case .snatMixesFamilies(let vips):
-            code = "mixed_families_in_snat"
-            text = """
-                snat cannot mix families, but \(backend.name) is \(backend.address) and a VIP is \
-                \(vips.shortText)
-                """
-        }
-        return ChangeRefused(
-            kind: .conflict, code: code, message: "\(service.name): \(text). Nothing was changed",
-            location: location)
     }
 }

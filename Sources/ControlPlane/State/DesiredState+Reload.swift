@@ -18,6 +18,7 @@ extension DesiredState {
                 !backends.contains { $0.endpoint == old.configuration.endpoint }
             } ?? false
         }
+        next.ending = ending.intersection(next.configuration.services.map(\.name))
         for service in next.configuration.services {
             let staying = next.configuration.backends(of: service)
             for backend in effectiveBackends(service.name) ?? []
@@ -32,13 +33,42 @@ extension DesiredState {
     }
 
     /// The state before another one, with what was removed since on its way out.
+    ///
+    /// Admin states and weights that commands set since stay, but for keys that the file changed.
+    ///
+    /// - Returns: The state, and the services whose other changes by command since are overwritten.
     func returning(
         from later: DesiredState, at now: ContinuousClock.Instant
-    ) -> DesiredState {
+    ) -> (state: DesiredState, lost: [String]) {
         var next = self
-        next.file = later.file
-        next.retiring = later.reloading(configuration, at: now).state.retiring
-        return next
+        for service in configuration.services.indices {
+            next.takeCommands(of: later, for: service)
+        }
+        next.marks.merge(later.marks) { _, new in new }
+        next.isFileUnapplied = true
+        let onTheWayOut = later.reloading(next.configuration, at: now).state
+        next.retiring = onTheWayOut.retiring
+        next.ending = onTheWayOut.ending
+        return (next, later.servicesChangedByCommand)
+    }
+
+    /// Gives a service's backends the admin states and weights that they have in a later state,
+    /// where both files say the same of them.
+    private mutating func takeCommands(of later: DesiredState, for service: Int) {
+        let name = configuration.services[service].name
+        for index in configuration.services[service].backends.indices {
+            let endpoint = configuration.services[service].backends[index].endpoint
+            guard let said = file.backend(endpoint, of: name),
+                let saidLater = later.file.backend(endpoint, of: name),
+                let current = later.configuration.backend(endpoint, of: name)
+            else { continue }
+            if said.adminState == saidLater.adminState {
+                configuration.services[service].backends[index].adminState = current.adminState
+            }
+            if said.weight == saidLater.weight {
+                configuration.services[service].backends[index].weight = current.weight
+            }
+        }
     }
 
     private func effectiveBackends(_ name: String) -> [BackendConfiguration]? {
@@ -56,7 +86,14 @@ extension DesiredState {
     }
 
     /// Whether anything runs that the file does not say.
-    var differsFromFile: Bool { configuration.services != file.services }
+    var differsFromFile: Bool { isFileUnapplied || configuration.services != file.services }
+}
+
+extension Configuration {
+    /// A backend in a service's own list.
+    func backend(_ endpoint: Endpoint, of service: String) -> BackendConfiguration? {
+        services.first { $0.name == service }?.backends.first { $0.endpoint == endpoint }
+    }
 }
 
 extension ServiceConfiguration {

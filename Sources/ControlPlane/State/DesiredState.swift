@@ -20,9 +20,13 @@ struct DesiredState: Sendable {
 
     /// What runs.
     var configuration: Configuration
-    /// What the file says, or the arguments.
+    /// What the file said that was applied last, or the arguments.
     var file: Configuration
+    /// Whether the file was changed since, applied, and undone as nobody confirmed it.
+    var isFileUnapplied = false
     var retiring: [RetiringBackend] = []
+    /// Services that are deleted when their connections have ended, and take no new ones.
+    var ending: Set<String> = []
     var marks: [IdentityRegistry.BackendKey: Mark] = [:]
 
     init(_ configuration: Configuration) {
@@ -89,15 +93,31 @@ struct DesiredState: Sendable {
         return (next, line)
     }
 
-    private mutating func change(
-        _ reference: BackendReference, _ user: String, _ date: Date,
-        _ body: (inout BackendConfiguration) -> String
-    ) throws(ChangeRefused) -> String {
+    /// Where a backend is that is meant: its owner's index among the services, and its own there.
+    private func indices(
+        of reference: BackendReference
+    ) throws(ChangeRefused) -> (owner: Int, backend: Int) {
         let service = try index(of: reference.service)
         let owner =
             configuration.services[service].backendsFrom
             .flatMap { name in configuration.services.firstIndex { $0.name == name } } ?? service
-        let backend = try index(of: reference.backend, in: configuration.services[owner])
+        return (owner, try index(of: reference.backend, in: configuration.services[owner]))
+    }
+
+    /// The names of a backend that is meant, and of the service that owns it.
+    func names(
+        of reference: BackendReference
+    ) throws(ChangeRefused) -> (service: String, backend: String) {
+        let (owner, backend) = try indices(of: reference)
+        let service = configuration.services[owner]
+        return (service.name, service.backends[backend].name)
+    }
+
+    private mutating func change(
+        _ reference: BackendReference, _ user: String, _ date: Date,
+        _ body: (inout BackendConfiguration) -> String
+    ) throws(ChangeRefused) -> String {
+        let (owner, backend) = try indices(of: reference)
         let what = body(&configuration.services[owner].backends[backend])
         let changed = configuration.services[owner].backends[backend]
         let key = IdentityRegistry.BackendKey(
@@ -119,7 +139,8 @@ struct DesiredState: Sendable {
             : "\(changed.name): mode \(before) -> \(mode); each connection ends in the mode it began in"
     }
 
-    private mutating func delete(_ reference: ServiceReference) throws(ChangeRefused) -> String {
+    @discardableResult
+    mutating func delete(_ reference: ServiceReference) throws(ChangeRefused) -> String {
         let index = try deletableIndex(of: reference)
         let name = configuration.services[index].name
         if let user = configuration.services.first(where: { $0.backendsFrom == name }) {
@@ -132,6 +153,7 @@ struct DesiredState: Sendable {
         }
         configuration.services.remove(at: index)
         retiring.removeAll { $0.service == name }
+        ending.remove(name)
         return "\(name): deleted"
     }
 

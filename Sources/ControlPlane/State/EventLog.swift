@@ -113,8 +113,15 @@ public final class EventLog: Sendable {
         _ kind: EventKind, _ level: EventLevel = .info,
         _ fields: KeyValuePairs<String, String>
     ) {
+        record(kind, level, fields.map { (name: $0.key, value: $0.value) })
+    }
+
+    /// Tells of an event whose fields are found out one by one.
+    func record(
+        _ kind: EventKind, _ level: EventLevel, _ fields: [(name: String, value: String)]
+    ) {
         var metadata: Logger.Metadata = ["event": "\(kind.rawValue)"]
-        for (name, value) in fields { metadata[name] = "\(value)" }
+        for field in fields { metadata[field.name] = "\(field.value)" }
         log.log(level: level.logged, "\(kind.rawValue)", metadata: metadata)
         remembered.withLock { remembered in
             remembered.count += 1
@@ -122,7 +129,7 @@ public final class EventLog: Sendable {
             remembered.events.append(
                 ControlEvent(
                     number: remembered.count, date: Date(), level: level, kind: kind,
-                    fields: fields.map { (name: $0.key, value: $0.value) }))
+                    fields: fields))
         }
     }
 

@@ -6,7 +6,7 @@ internal import DataPlane
 ///
 /// Connections hold numbers and not addresses, so one may be given to something else only after
 /// the workers have ended every connection that has it; whoever does that says so with
-/// ``releaseBackend(_:)`` or ``releaseService(_:)``.
+/// ``releaseBackend(_:)``, ``releaseService(_:)`` or ``releaseSNATAddress(_:)``.
 struct IdentityRegistry: Equatable, Sendable {
     /// A backend's number, and what belongs to it.
     struct BackendIdentity: Hashable, Sendable {
@@ -38,9 +38,11 @@ struct IdentityRegistry: Equatable, Sendable {
     private var freeServices: [UInt16] = []
     private var freeBackends: [BackendIdentity] = []
     private var freePortSpaces: [UInt16] = []
+    private var freeSNATAddresses: [UInt16] = []
     private var nextService = 0
     private var nextBackend = 0
     private var nextPortSpace = 0
+    private var nextSNATAddress = 0
 
     init(limits: Limits) { self.limits = limits }
 
@@ -99,14 +101,18 @@ struct IdentityRegistry: Equatable, Sendable {
     }
 
     /// The number of a SNAT address, a new one if it has none.
-    ///
-    /// These are never given back.
     mutating func snatAddress(_ address: IPAddress) throws(ChangeRefused) -> UInt16 {
         if let id = snatAddresses[address] { return id }
-        guard snatAddresses.count < limits.snatAddresses else {
-            throw Self.exhausted("SNAT addresses", limits.snatAddresses)
+        let id: UInt16
+        if let free = freeSNATAddresses.popLast() {
+            id = free
+        } else {
+            guard nextSNATAddress < limits.snatAddresses else {
+                throw Self.exhausted("SNAT addresses", limits.snatAddresses)
+            }
+            id = UInt16(nextSNATAddress)
+            nextSNATAddress += 1
         }
-        let id = UInt16(snatAddresses.count)
         snatAddresses[address] = id
         return id
     }
@@ -123,12 +129,17 @@ struct IdentityRegistry: Equatable, Sendable {
         freeBackends.append(identity)
     }
 
+    /// Says that no connection has a port of a SNAT address any more.
+    mutating func releaseSNATAddress(_ address: IPAddress) {
+        if let id = snatAddresses.removeValue(forKey: address) { freeSNATAddresses.append(id) }
+    }
+
     private static func exhausted(_ what: String, _ limit: Int) -> ChangeRefused {
         ChangeRefused(
             kind: .conflict, code: "limit",
             message: """
-                there is room for \(limit) \(what), which is fixed when the daemon starts. \
-                Nothing was changed; a restart sizes the tables by the configuration
+                the limit of \(limit) \(what) is reached; it is set at start. Nothing was changed. \
+                Restart the daemon to size the tables for the current configuration
                 """)
     }
 }

@@ -29,11 +29,22 @@ public struct StateStore: Sendable {
         }
     }
 
+    /// What commands set before; nothing when the file cannot be read, which is told and put aside
+    /// as `backends.json.bad`, as the next command would write another one in its place.
     func loadOverrides() -> [BackendOverride] {
-        guard let data = FileManager.default.contents(atPath: overridesPath) else { return [] }
         var overrides: [BackendOverride] = []
-        attempt("admin states and weights", overridesPath, doing: "read") {
-            overrides = try AdminJSON.decode([BackendOverride].self, from: data)
+        let isRead = attempt("admin states and weights", overridesPath, doing: "read") {
+            do {
+                let data = try Data(contentsOf: URL(fileURLWithPath: overridesPath))
+                overrides = try AdminJSON.decode([BackendOverride].self, from: data)
+            } catch CocoaError.fileReadNoSuchFile {}
+        }
+        if !isRead {
+            attempt("the unreadable file", overridesPath + ".bad") {
+                try? FileManager.default.removeItem(atPath: overridesPath + ".bad")
+                try FileManager.default.moveItem(
+                    atPath: overridesPath, toPath: overridesPath + ".bad")
+            }
         }
         return overrides
     }
@@ -41,10 +52,15 @@ public struct StateStore: Sendable {
     // MARK: Applied files
 
     /// Keeps a file as `generations/N.yaml`, and removes the oldest ones.
+    ///
+    /// One that is the same as the newest is not kept again: restarts push no other out.
     func keep(_ text: String, generation: UInt64) {
         let path = "\(generationsPath)/\(generation).yaml"
+        let data = Data(text.utf8)
+        let newest = generations.last.map { "\(generationsPath)/\($0).yaml" }
+        guard newest.flatMap(FileManager.default.contents(atPath:)) != data else { return }
         attempt("the applied file", path) {
-            try write(Data(text.utf8), to: path)
+            try write(data, to: path)
             for old in generations.dropLast(Self.keptGenerations) {
                 try FileManager.default.removeItem(atPath: "\(generationsPath)/\(old).yaml")
             }
@@ -70,15 +86,19 @@ public struct StateStore: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: path)
     }
 
+    /// Does something to a file; says whether it worked, and tells why it did not.
+    @discardableResult
     private func attempt(
         _ what: String, _ path: String, doing verb: String = "keep", _ body: () throws -> Void
-    ) {
+    ) -> Bool {
         do {
             try body()
+            return true
         } catch {
             events.record(
                 .stateNotKept, .warning,
                 ["message": "cannot \(verb) \(what)", "path": path, "reason": "\(error)"])
+            return false
         }
     }
 }

@@ -14,8 +14,11 @@ struct WorkerWatch {
         }
     }
 
-    /// Whether every worker has done a round since `time`, as far as was noted.
-    func areAlive(since time: ContinuousClock.Instant) -> Bool {
-        rounds.allSatisfy { $0.changed > time }
+    /// Numbers of workers that have done no round since `time`, as far as was noted.
+    func stuck(since time: ContinuousClock.Instant) -> [Int] {
+        rounds.indices.filter { rounds[$0].changed <= time }
     }
+
+    /// Whether every worker has done a round since `time`.
+    func areAlive(since time: ContinuousClock.Instant) -> Bool { stuck(since: time).isEmpty }
 }

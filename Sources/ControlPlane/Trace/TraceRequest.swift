@@ -56,7 +56,7 @@ public struct TraceRequest: Codable, Equatable, Sendable {
     private func endpoint(_ text: String, hasPort: Bool) throws(ChangeRefused) -> Endpoint {
         guard let endpoint = Endpoint(text), (endpoint.port != nil) == hasPort else {
             throw Self.refused(
-                "'\(text)' is no address\(hasPort ? " with port" : " without port")")
+                "'\(text)' is not an address\(hasPort ? " with port" : " without port")")
         }
         return endpoint
     }
@@ -72,7 +72,7 @@ public struct TraceRequest: Codable, Equatable, Sendable {
             case "R": bits.insert(.rst)
             case "P": bits.insert(.psh)
             case "A": bits.insert(.ack)
-            default: throw Self.refused("flag '\(letter)' is none of F, S, R, P, A")
+            default: throw Self.refused("flag '\(letter)' is not one of F, S, R, P, A")
             }
         }
         return bits

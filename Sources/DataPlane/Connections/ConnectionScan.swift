@@ -15,6 +15,8 @@ public struct ConnectionFilter: Hashable, Sendable {
     public var state: ConnectionState?
     /// Number of the worker that has it.
     public var worker: UInt16?
+    /// Number of the SNAT address that it has a port of.
+    public var snatAddress: UInt16?
 
     /// Leaves out those that are over: a FIN or RST was seen, and nothing for five seconds.
     ///
@@ -33,6 +35,7 @@ public struct ConnectionFilter: Hashable, Sendable {
                 && backend ?? entry.backend == entry.backend
                 && client ?? entry.key.source == entry.key.source
                 && state ?? entry.state == entry.state
+                && snatAddress.map { entry.mode == .snat && entry.snatAddress == $0 } ?? true
         else { return false }
         let idle = tick.elapsed(since: Tick(milliseconds: entry.lastSeen))
         return !(isInUse && entry.state.isReopenable && idle >= Self.over)

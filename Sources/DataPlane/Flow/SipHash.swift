@@ -25,6 +25,25 @@ public struct HashKey: Hashable, Sendable {
         self.init(bytes: bytes)
     }
 
+    /// A key that nobody can guess, from the system's source of randomness.
+    public static func random() -> HashKey {
+        var generator = SystemRandomNumberGenerator()
+        return HashKey(low: generator.next(), high: generator.next())
+    }
+
+    private init(low: UInt64, high: UInt64) {
+        self.low = low
+        self.high = high
+    }
+
+    /// The key as ``init(hex:)`` takes it: 32 hexadecimal digits.
+    public var hex: String {
+        [low, high].map { word in
+            let digits = String(word.byteSwapped, radix: 16)
+            return String(repeating: "0", count: 16 - digits.count) + digits
+        }.joined()
+    }
+
     /// A number that tells two keys apart without telling what they are.
     public var identity: UInt64 { SipHash.hash([UInt8]("xdplb key identity".utf8), key: self) }
 }

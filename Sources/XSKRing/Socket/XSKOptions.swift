@@ -38,6 +38,9 @@ public struct XSKOptions: Sendable {
     /// Interrupts are put off meanwhile; `nil` leaves it to them. See "Busy polling" in
     /// Documentation/networking/napi.rst.
     public var busyPollBudget: Int?
+    /// Microseconds that such a call polls for at most, when there is less to take than the budget
+    /// (SO_BUSY_POLL, socket(7)).
+    public var busyPollTime = 20
 
     /// The defaults.
     public init() {}
@@ -50,7 +53,7 @@ public struct XSKOptions: Sendable {
         ]
         for (name, size) in rings.sorted(by: { $0.key < $1.key })
         where size < 1 || size > 1 << 20 || size & (size - 1) != 0 {
-            return "its \(name) has \(size) descriptors, which is no power of two up to 1048576"
+            return "its \(name) has \(size) descriptors, which is not a power of two up to 1048576"
         }
         guard [2048, 4096].contains(chunkSize) else {
             return "its chunks have \(chunkSize) bytes; 4096 is right, and 2048 possible"

@@ -55,16 +55,13 @@ extension XSKQueue {
         return .copy
     }
 
-    /// Microseconds that a call polls for at most, when there is less to take than the budget.
-    private static let busyPollTime: Int32 = 20
-
     /// Has system calls on the socket poll the NIC, if the options say so.
     static func enableBusyPoll(
         _ descriptor: Int32, _ interface: String, _ queue: Int, _ options: XSKOptions
     ) throws(XSKError) {
         guard let budget = options.busyPollBudget else { return }
         for (option, value) in [
-            (SO_PREFER_BUSY_POLL, 1), (SO_BUSY_POLL, busyPollTime),
+            (SO_PREFER_BUSY_POLL, 1), (SO_BUSY_POLL, Int32(clamping: options.busyPollTime)),
             (SO_BUSY_POLL_BUDGET, Int32(clamping: budget)),
         ] {
             var value = value
@@ -72,7 +69,7 @@ extension XSKQueue {
                 throw XSKError(
                     "cannot turn busy polling on for \(interface) queue \(queue)",
                     errno: Glibc.errno,
-                    remedy: "It needs Linux 5.11 and CAP_NET_ADMIN; 'busy_poll: none' does without")
+                    remedy: "It needs Linux 5.11 and CAP_NET_ADMIN; 'busy_poll: off' does without")
             }
         }
     }

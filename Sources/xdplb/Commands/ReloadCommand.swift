@@ -21,10 +21,11 @@ struct ReloadCommand: ParsableCommand {
             "Go back after this time unless it is reloaded again, such as 60s.", valueName: "time"))
     var confirm: String?
     @OptionGroup var socket: SocketOptions
-    @OptionGroup var output: FormatOptions
+    @OptionGroup var change: ChangeOptions
 
     func run() throws {
         let body = ReloadBody(confirmSeconds: try confirm.map(DurationText.seconds))
-        try output.print(try socket.client.ask(ChangeDocument.self, "/api/v1/reload", body))
+        try change.print(
+            socket.client.ask(ChangeDocument.self, "/api/v1/reload" + change.query, body))
     }
 }

@@ -101,9 +101,6 @@ enum OfflineConfiguration {
                 throw CommandFailure(.invalid, "\(error)")
             }
         }
-        var generator = SystemRandomNumberGenerator()
-        let bytes = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
-        guard let key = HashKey(bytes: bytes) else { preconditionFailure("sixteen bytes") }
-        return key
+        return .random()
     }
 }

@@ -68,7 +68,8 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     private func serve(_ supervisor: Supervisor) async throws {
-        var configuration = try readConfiguration()
+        let file = try readFile()
+        var configuration = try file?.configuration ?? readArguments()
         let adjust = try adjustment()
         adjust(&configuration)
         let log = Logging(configuration.logFormat, configuration.logLevel)
@@ -83,7 +84,10 @@ struct RunCommand: AsyncParsableCommand {
         }
         let events = EventLog(log.logger)
         let store = StateStore(stateDirectory, events: events)
-        let source = config.map { ConfigurationSource(path: $0, store: store, adjust: adjust) }
+        let source = file.map {
+            ConfigurationSource(
+                $0, store: store, adjust: adjust, applied: { log.setLevel($0.logLevel) })
+        }
         try await Daemon(
             configuration: configuration, source: source, hashKey: key, supervisor: supervisor,
             log: log.logger, events: events
@@ -100,14 +104,16 @@ struct RunCommand: AsyncParsableCommand {
         }
     }
 
-    private func readConfiguration() throws -> Configuration {
-        if let config {
-            do {
-                return try ConfigurationFile.load(config).configuration
-            } catch {
-                throw CommandFailure(.invalid, "\(error)")
-            }
+    private func readFile() throws(CommandFailure) -> ConfigurationFile? {
+        guard let config else { return nil }
+        do {
+            return try ConfigurationFile.load(config)
+        } catch {
+            throw CommandFailure(.invalid, "\(error)")
         }
+    }
+
+    private func readArguments() throws(CommandFailure) -> Configuration {
         do {
             return try QuickForm.parse(
                 interface: interface ?? "", mode: mode ?? "dsr", services: services)

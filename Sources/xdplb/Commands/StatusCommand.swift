@@ -21,8 +21,8 @@ struct StatusCommand: ParsableCommand {
         print(
             """
             \(status.node)  xdplb \(status.version)  \(status.state)  up \
-            \(Scaled.duration(status.uptimeSeconds))  generation \(status.generation)\
-            \(acknowledgement(status))
+            \(Scaled.duration(status.uptimeSeconds))  generation \(status.generation) \
+            applied \(Self.clock(status.appliedAt))\(acknowledgement(status))
             """)
         status.problems.forEach { print("problem       \(Colour.bad($0))") }
         printServices(status)
@@ -46,22 +46,41 @@ struct StatusCommand: ParsableCommand {
     }
 
     private func printServices(_ status: StatusDocument) {
-        let degraded = status.services.filter { !$0.up || $0.eligible < $0.backends }
-        print("services      \(status.services.count), \(degraded.count) degraded")
-        for service in degraded {
+        let down = status.services.filter { !$0.up }
+        let degraded = status.services.filter(\.isDegraded)
+        let counts = [(down.count, "down"), (degraded.count, "degraded")].filter { $0.0 > 0 }
+            .map { ", \($0.0) \($0.1)" }.joined()
+        print("services      \(status.services.count)\(counts)")
+        for service in down + degraded {
             let text =
                 "\(service.eligible) of \(service.backends) backends eligible"
                 + (service.up ? "" : ", down")
             let colour = service.up ? Colour.unusual : .bad
-            print("  \(service.name): \(colour(text))")
+            print("  \(service.name): \(colour(text))\(Self.reasons(service, at: status.time))")
         }
     }
 
-    private func printDrops(_ status: StatusDocument) {
-        let drops = status.drops.sorted { $0.value > $1.value }
-            .map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-        print("drops         \(drops.isEmpty ? "none" : drops)")
+    /// Which backends get nothing, why, and for how long.
+    private static func reasons(_ service: ServiceStateDocument, at now: String) -> String {
+        let shown = service.ineligible.prefix(4)
+        let more = service.backends - service.eligible - shown.count
+        let words =
+            shown.map { "\($0.name) \($0.reason) (\(Scaled.since($0.since, at: now)))" }
+            + (more > 0 ? ["and \(more) more"] : [])
+        return words.isEmpty ? "" : ": " + words.joined(separator: ", ")
     }
+
+    private func printDrops(_ status: StatusDocument) {
+        let current = status.dropsPerSecond.sorted { $0.value > $1.value }
+            .map { "\(Scaled.number($0.value)) /s \($0.key)" }
+        let totals = status.drops.sorted { $0.value > $1.value }.map { "\($0.value) \($0.key)" }
+        let now = current.isEmpty ? "none now" : Colour.unusual(current.joined(separator: ", "))
+        print("drops         \(now)\(totals.isEmpty ? "" : "; since the start ")", terminator: "")
+        print(totals.joined(separator: ", "))
+    }
+
+    /// The time of day of a document's time, in UTC.
+    private static func clock(_ time: String) -> Substring { time.dropFirst(11).prefix(8) }
 
     private func printData(_ status: StatusDocument) {
         let interface = status.interface

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CXDP
-import Foundation
+import ControlPlane
 
 /// The command `xdplb version`.
 struct VersionCommand: ParsableCommand {
@@ -30,7 +30,7 @@ struct VersionCommand: ParsableCommand {
         let document = Document(
             version: Version.text, commit: Version.commit, swift: Version.swift,
             libxdp: Self.libxdp, libbpf: unsafe String(cString: libbpf_version_string()),
-            kernel: KernelText.line("/proc/sys/kernel/osrelease") ?? "unknown",
+            kernel: HostSystem.kernelRelease,
             features: KernelFeatures())
         if output.format == .json { return try output.printJSON(document) }
         print(

@@ -116,8 +116,9 @@ struct Daemon {
             let facts = try InterfaceFacts(name: configuration.interface.name)
             try facts.checkChunks(of: configuration.interface.chunkSize)
             let observed = try NetworkMonitor.read(observedInterface)
-            let queues = try self.queues(facts)
-            try check(observed)
+            try checkHost()
+            // All of them, as traffic on any other would bypass us.
+            let queues = Array(0..<facts.rxQueueCount)
             var start = Reconciler.Start(
                 configuration: configuration, observed: observed,
                 hashKey: hashKey, capacity: capacity(workers: queues.count),
@@ -153,7 +154,7 @@ struct Daemon {
         }
         let sockets = list.fileDescriptors
         let cpus = HostResources.cpus(
-            configured: configuration.workers.cores, workers: queues.count)
+            configured: configuration.workers.cores, workers: queues.count, node: facts.numaNode)
         let pool = try WorkerPool(
             queues: list, first: ForwardingSnapshot(plan),
             layout: WorkerPool.Layout(
@@ -188,46 +189,19 @@ struct Daemon {
 
     // MARK: From configuration to options
 
-    /// Queues to bind: all of them, as traffic on any other would bypass us.
-    private func queues(_ facts: InterfaceFacts) throws(CommandFailure) -> [Int] {
-        let all = Array(0..<facts.rxQueueCount)
-        let wanted = configuration.interface.queues ?? all
-        guard wanted == all else {
-            throw CommandFailure(
-                .refused,
-                """
-                \(facts.name) has \(all.count) RX queues, but queues \
-                \(wanted.map(String.init).joined(separator: ", ")) are configured: traffic on the \
-                others would bypass xdplb. 'ethtool -L \(facts.name) combined \(wanted.count)' makes \
-                them match
-                """)
-        }
-        return all
-    }
-
-    /// A VIP that is an address of the host would cut the host's own traffic off.
-    private func check(_ observed: ObservedState) throws(CommandFailure) {
-        for service in configuration.services {
-            for vips in service.vips {
-                guard let own = observed.hostAddress(in: vips) else { continue }
-                throw CommandFailure(
-                    .refused,
-                    """
-                    VIP \(vips.text(with: own, whichIs: "an address of this host")) (service \
-                    \(service.name)): traffic to the host itself, SSH too, would be cut off. Take \
-                    it off its interface ('ip addr del \(own) dev …'), or choose another VIP
-                    """)
-            }
+    /// Refuses what this host does not allow, as `check` and `reload` do.
+    private func checkHost() throws(CommandFailure) {
+        let host = HostFacts.read(for: configuration)
+        if let obstacle = configuration.obstacles(on: host).first {
+            throw CommandFailure(.refused, obstacle.text)
         }
     }
 
-    /// Room for what is configured and as much again, so that commands can add.
     private func capacity(workers: Int) -> PipelineCapacity {
-        let backends = configuration.services.reduce(0) { $0 + $1.backends.count }
-        let addresses = configuration.snatPools.reduce(0) { $0 + $1.addresses.count }
+        let room = configuration.snatCapacity
         return PipelineCapacity(
             connections: configuration.connections.entriesPerWorker,
-            snatBackends: max(256, backends * 2), snatAddresses: max(4, addresses * 2),
+            snatBackends: room.backends, snatAddresses: room.addresses,
             snatPortsPerAddress: (65536 + workers - 1) / workers)
     }
 
@@ -262,7 +236,10 @@ struct Daemon {
         options.chunkSize = interface.chunkSize
         options.chunkCount = configuration.memory.chunksPerQueue
         options.hugePages = hugePages
-        options.busyPollBudget = configuration.workers.busyPollBudget
+        if let busyPoll = configuration.workers.busyPoll {
+            options.busyPollBudget = busyPoll.budget
+            options.busyPollTime = busyPoll.microseconds
+        }
         return options
     }
 

@@ -1,34 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import CPlatform
-internal import Foundation
+internal import ControlPlane
 
-/// What of the host the daemon may use.
+/// What of the host the daemon uses.
 enum HostResources {
-    /// CPU of each worker: as configured, else the highest allowed ones first, as interrupts and
-    /// other work tend to be on the lowest.
-    ///
-    /// A worker beyond the number of CPUs is not pinned.
-    static func cpus(configured: [Int]?, workers: Int) -> [Int?] {
-        if let configured {
-            return (0..<workers).map { $0 < configured.count ? configured[$0] : nil }
-        }
-        var buffer = [Int32](repeating: 0, count: 1024)
-        let count = unsafe Int(cplatform_allowed_cpus(&buffer, 1024))
-        let allowed = buffer.prefix(count).reversed().map(Int.init)
-        return (0..<workers).map { $0 < allowed.count ? allowed[$0] : nil }
+    /// CPU of each worker on this host; see ``cpus(configured:workers:allowed:near:)``.
+    static func cpus(configured: [Int]?, workers: Int, node: Int? = nil) -> [Int?] {
+        cpus(
+            configured: configured, workers: workers, allowed: HostSystem.allowedCPUs,
+            near: HostSystem.cpus(ofNode: node) ?? [])
     }
 
-    /// Ports of the interface's own address that the kernel does not hand out by itself: 1024 and
-    /// up, without `ip_local_port_range`.
-    static func interfacePorts() -> [ClosedRange<UInt16>] {
-        let text =
-            (try? String(contentsOfFile: "/proc/sys/net/ipv4/ip_local_port_range", encoding: .utf8))
-            ?? ""
-        let bounds = text.split(whereSeparator: \.isWhitespace).compactMap { UInt16($0) }
-        guard bounds.count == 2, bounds[0] <= bounds[1] else { return [1024...65535] }
+    /// CPU of each worker: as configured, else the allowed ones of the NIC's NUMA node and then the
+    /// others, the highest first, as interrupts and other work tend to be on the lowest.
+    ///
+    /// A worker beyond the number of CPUs is not pinned.
+    ///
+    /// - Parameters:
+    ///   - configured: What the configuration names.
+    ///   - workers: Workers there are.
+    ///   - allowed: CPUs that the process may run on.
+    ///   - near: CPUs of the NIC's node; none when it is bound to none.
+    static func cpus(
+        configured: [Int]?, workers: Int, allowed: [Int], near: [Int]
+    ) -> [Int?] {
+        let nearest = Set(near)
+        let chosen =
+            configured
+            ?? allowed.sorted {
+                (nearest.contains($0) ? 1 : 0, $0) > (nearest.contains($1) ? 1 : 0, $1)
+            }
+        return (0..<workers).map { $0 < chosen.count ? chosen[$0] : nil }
+    }
+
+    /// Ports of the interface's own address that `snat` may use: 1024 and up, without those that
+    /// the kernel hands out by itself.
+    static func interfacePorts(
+        beside local: ClosedRange<UInt16> = HostSystem.localPorts
+    ) -> [ClosedRange<UInt16>] {
         var ranges: [ClosedRange<UInt16>] = []
-        if bounds[0] > 1024 { ranges.append(1024...bounds[0] - 1) }
-        if bounds[1] < 65535 { ranges.append(max(bounds[1] + 1, 1024)...65535) }
+        if local.lowerBound > 1024 { ranges.append(1024...local.lowerBound - 1) }
+        if local.upperBound < 65535 { ranges.append(max(local.upperBound + 1, 1024)...65535) }
         return ranges
     }
 }

@@ -10,7 +10,8 @@ struct ReloadSignal: Service {
     func run() async throws {
         let signals = await UnixSignalsSequence(trapping: .sighup)
         for await _ in signals.cancelOnGracefulShutdown() {
-            _ = try? await reconciler.reload(by: "SIGHUP", confirm: nil)
+            _ = try? await reconciler.reload(
+                by: "SIGHUP", confirm: nil, ifGeneration: nil, dryRun: false)
         }
     }
 }

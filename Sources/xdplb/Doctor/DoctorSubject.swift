@@ -34,7 +34,8 @@ struct DoctorSubject: Sendable {
     var workerCPUs: [Int?] {
         if let running { return running.workers.map(\.cpu) }
         return HostResources.cpus(
-            configured: configuration.workers.cores, workers: interface.rxQueueCount)
+            configured: configuration.workers.cores, workers: interface.rxQueueCount,
+            node: interface.numaNode)
     }
 
     /// Whether there is a service of a mode; without any, whether the first would be.
@@ -66,8 +67,8 @@ extension DoctorSubject {
             throw CommandFailure(
                 .invalid,
                 """
-                which interface? There is no \(Self.defaultPath), and no daemon answers: \
-                'xdplb doctor IFACE', or --config FILE
+                no interface to examine: \(Self.defaultPath) does not exist and no daemon is \
+                running. Name one: 'xdplb doctor IFACE' or --config FILE
                 """)
         }
         if let other = file?.interface.name, other != chosen {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ControlPlane
 internal import DataPlane
 
 /// A socket of this host that waits for packets from anybody.

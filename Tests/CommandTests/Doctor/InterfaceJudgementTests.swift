@@ -209,7 +209,7 @@ import Testing
             """),
         JudgementCase(
             "no power of two", rings(nil, rx: 3000),
-            "FAIL rings rx_ring has 3000 descriptors: that is not a power of two -> rx_ring: 2048"),
+            "FAIL rings rx_ring has 3000 descriptors: it must be a power of two -> rx_ring: 2048"),
     ])
     func `rings are judged`(_ judgement: JudgementCase) { judgement.verify() }
 

@@ -42,15 +42,22 @@ import Testing
         #expect(service.sourceRanges.isEmpty && service.minimumBackends == 1)
     }
 
-    @Test(arguments: [("none", nil), ("1", 1), ("64", 64)] as [(String, Int?)])
-    func `busy polling is off or has a budget`(text: String, budget: Int?) throws {
-        #expect(try Self.read("workers: {busy_poll: \(text)}\n").workers.busyPollBudget == budget)
-        #expect(try Self.read("").workers.busyPollBudget == nil)
+    @Test(
+        arguments: [
+            ("off", nil), ("none", nil), ("1", .init(budget: 1)), ("64", .init()),
+            ("{enabled: false, usec: 20, budget: 64}", nil), ("{budget: 32}", .init(budget: 32)),
+            ("{enabled: true, usec: 50}", .init(budget: 64, microseconds: 50)),
+        ] as [(String, WorkerConfiguration.BusyPoll?)])
+    func `busy polling is off or has a budget and a time`(
+        text: String, busyPoll: WorkerConfiguration.BusyPoll?
+    ) throws {
+        #expect(try Self.read("workers: {busy_poll: \(text)}\n").workers.busyPoll == busyPoll)
+        #expect(try Self.read("").workers.busyPoll == nil)
     }
 
     @Test func `busy polling by a worker that sleeps is warned of`() {
         let messages = Self.messages("workers: {busy_poll: 64, idle: block}\n")
-        #expect(messages.count == 1 && messages[0].contains("nobody polls"))
+        #expect(messages.count == 1 && messages[0].hasPrefix("busy_poll has no effect"))
     }
 
     @Test func `the interface has a VLAN and a next hop of each family`() throws {
@@ -175,9 +182,61 @@ import Testing
                 "services: [{name: web, vips: [\(vip)], ports: [80/tcp], backends: [10.1.1.11]}]"
             #expect(
                 Self.messages(text, host: Self.host) == [
-                    "VIP \(words): its own traffic, SSH too, would be cut off"
+                    "web: VIP \(words): traffic to the host itself, SSH too, would be cut off"
                 ])
         }
+    }
+
+    @Test func `cores beside the interface's node are warned of`() {
+        var host = Self.host
+        host.cpus = [0, 1, 2, 3]
+        host.nodeCPUs = [0, 1]
+        let messages = Self.messages("workers: {cores: [1, 2, 3]}\n", host: host)
+        #expect(
+            messages == [
+                """
+                cores 2-3 are not on the NUMA node of eth0: every frame crosses between nodes. Its \
+                cores are 0-1
+                """
+            ])
+        host.nodeCPUs = nil
+        #expect(Self.messages("workers: {cores: [1, 2, 3]}\n", host: host).isEmpty)
+    }
+
+    @Test(arguments: [(64512 * 2 * 2, true), (64512 * 2 * 2 + 1, false)])
+    func `a pool that is used up before the connection tables is warned of`(
+        entries: Int, isEnough: Bool
+    ) {
+        let text = """
+            connections: {entries_per_worker: \(entries)}
+            snat_pools: [{name: p, addresses: [198.51.100.1, "2001:db8::9"]}]
+            services:
+              - {name: web, vips: [203.0.113.10], ports: [80/tcp, 53/udp, 443/tcp], mode: snat,
+                 snat_pool: p, backends: [10.1.1.11, 10.1.1.12]}
+            """
+        let messages = Self.messages(text, host: Self.host)
+        #expect(messages.contains { $0.contains("has ports for 258048 connections") } != isEnough)
+    }
+
+    @Test func `a queue that would have no socket is refused`() {
+        var host = Self.host
+        host.queueCount = 4
+        let text = "version: 1\ninterfaces: [{name: eth0, queues: 0-1}]\n"
+        let messages = ConfigurationReader.read(text, host: host).problems.map(\.message)
+        #expect(
+            messages == [
+                """
+                eth0 has 4 RX queues, but queues 0-1 are configured: traffic on others would bypass \
+                xdplb. 'ethtool -L eth0 combined 2' makes them match, or 'queues: all'
+                """
+            ])
+    }
+
+    @Test func `groups may be named, left out or none`() throws {
+        let left = try Self.read("").admin
+        #expect(left.changeGroup == "xdplb-admin" && left.readGroup == "xdplb")
+        let named = try Self.read("admin: {change_group: ops, read_group: none}\n").admin
+        #expect(named.changeGroup == "ops" && named.readGroup == nil)
     }
 
     @Test func `an IPv6 prefix covers the mapped addresses only if it is around them`() {

@@ -26,11 +26,15 @@ import Testing
             .state
     }
 
+    private func weights(_ state: DesiredState) -> [UInt16] {
+        state.configuration.services[0].backends.map(\.weight)
+    }
+
     private func adminStates(_ state: DesiredState) -> [AdminState] {
         state.configuration.services[0].backends.map(\.adminState)
     }
 
-    @Test func whatACommandSetStaysUntilTheFileChangesTheSameKey() throws {
+    @Test func `what a command set stays until the file changes the same key`() throws {
         let state = try drained(DesiredState(Self.file("20.1.1.10", "20.1.1.20")))
         let same = state.reloading(Self.file("20.1.1.10", "20.1.1.20"), at: .now)
         #expect(adminStates(same.state) == [.draining, .active])
@@ -44,7 +48,7 @@ import Testing
         #expect(adminStates(state.reloading(changed, at: .now).state) == [.disabled, .active])
     }
 
-    @Test func overridesAreWrittenAndReadBack() throws {
+    @Test func `overrides are written and read back`() throws {
         let state = try drained(DesiredState(Self.file("20.1.1.10", "20.1.1.20")))
         let data = try AdminJSON.encode(state.overrides)
         let read = try AdminJSON.decode([BackendOverride].self, from: data)
@@ -56,18 +60,42 @@ import Testing
         #expect(again.differsFromFile)
     }
 
-    @Test func aRemovedBackendRetiresAndOneThatComesBackDoesNot() {
+    @Test func `a removed backend retires, and one that comes back does not`() {
         let before = DesiredState(Self.file("20.1.1.10", "20.1.1.20"))
         let without = before.reloading(Self.file("20.1.1.10"), at: .now).state
         #expect(without.retiring.map(\.configuration.name) == ["20.1.1.20"])
         let back = without.reloading(Self.file("20.1.1.10", "20.1.1.20"), at: .now).state
         #expect(back.retiring.isEmpty)
-        let undone = before.returning(from: without, at: .now)
+        let undone = before.returning(from: without, at: .now).state
         #expect(undone.retiring.isEmpty)
         #expect(undone.differsFromFile)
     }
 
-    @Test func servicesThatCommandsChangedAreNamedAsLost() throws {
+    @Test func `after an undone reload the same file is applied anew`() {
+        let file = Self.file("20.1.1.10", "20.1.1.20", weight: 7)
+        let before = DesiredState(Self.file("20.1.1.10", "20.1.1.20"))
+        let undone = before.returning(from: before.reloading(file, at: .now).state, at: .now).state
+        #expect(weights(undone) == [100, 100])
+        #expect(undone.overrides.isEmpty)
+        #expect(weights(undone.reloading(file, at: .now).state) == [7, 7])
+        #expect(!undone.reloading(file, at: .now).state.differsFromFile)
+    }
+
+    @Test func `what commands set before a reload is undone outlives that`() throws {
+        let before = try drained(DesiredState(Self.file("20.1.1.10", "20.1.1.20")))
+        var later = before.reloading(Self.file("20.1.1.10", "20.1.1.20", weight: 7), at: .now).state
+        for (backend, state) in [("20.1.1.10", AdminState.active), ("20.1.1.20", .draining)] {
+            let reference = BackendReference(service: .name("web"), backend: backend)
+            later = try later.applying(.setAdminState(reference, state), by: "bob", at: Date())
+                .state
+        }
+        let undone = before.returning(from: later, at: .now).state
+        #expect(adminStates(undone) == [.active, .draining])
+        #expect(weights(undone) == [100, 100])
+        #expect(undone.overrides.map(\.user) == ["bob"])
+    }
+
+    @Test func `services that commands changed are named as lost`() throws {
         let state = DesiredState(Self.file("20.1.1.10"))
         let update = ServiceUpdate(
             service: .name("web"),
@@ -93,7 +121,7 @@ import Testing
         ("workers.cores", { $0.workers.cores = [1] }),
         ("workers.batch", { $0.workers.batch = 8 }),
         ("workers.idle", { $0.workers.idle = .spin }),
-        ("workers.busy_poll", { $0.workers.busyPollBudget = 8 }),
+        ("workers.busy_poll", { $0.workers.busyPoll = .init() }),
         ("memory.hugepages", { $0.memory.hugePages = .require }),
         ("memory.chunks_per_queue", { $0.memory.chunksPerQueue = 1024 }),
         ("defaults.maglev.table_size", { $0.maglev.tableSize = 251 }),
@@ -126,7 +154,7 @@ import Testing
         ("log.level", { $0.logLevel = .debug }),
     ]
 
-    @Test func noKeyChangesUnnoticed() {
+    @Test func `no key changes unnoticed`() {
         for (key, change) in Self.changes {
             var after = Self.file("20.1.1.10")
             change(&after)
@@ -136,7 +164,7 @@ import Testing
         #expect(Set(Self.changes.map(\.key)) == Set(ConfigurationKey.all.map(\.name)))
     }
 
-    @Test func anotherAddressOfAPoolIsAChange() {
+    @Test func `another address of a pool is a change`() {
         var before = Self.file("20.1.1.10")
         before.snatPools = [.init(name: "p", addresses: [PlanFixture.address("10.0.0.2")])]
         var after = before
@@ -144,7 +172,7 @@ import Testing
         #expect(ConfigurationKey.differences(from: before, to: after).map(\.name) == ["snat_pools"])
     }
 
-    @Test func everyKeyThatDiffersIsToldAndOnlyThose() {
+    @Test func `every key that differs is told, and only those`() {
         let before = Self.file("20.1.1.10")
         var after = before
         after.interface.rxRing = 8192

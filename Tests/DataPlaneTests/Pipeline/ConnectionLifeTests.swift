@@ -222,6 +222,21 @@ import Testing
             harness.counters[service: 0, .connections] == UInt64(harness.connectionCount))
     }
 
+    @Test func `connections are found by the SNAT address that they have a port of`() {
+        let harness = PipelineHarness(PlanFixture.plan(.snat))
+        _ = harness.send(Self.syn.frame)
+        var filter = ConnectionFilter()
+        filter.snatAddress = 0
+        #expect(harness.scan(filter).matched == 1)
+        filter.snatAddress = 1
+        #expect(harness.scan(filter).matched == 0)
+        // Those of dsr have none, whatever the number in their entry.
+        let direct = PipelineHarness(PlanFixture.plan(.dsr))
+        _ = direct.send(Self.ack.frame)
+        filter.snatAddress = 0
+        #expect(direct.scan(filter).matched == 0 && direct.connectionCount == 1)
+    }
+
     @Test func `a flush ends what it matches, counts it and frees its ports`() {
         let harness = PipelineHarness(PlanFixture.plan(.snat, backends: 1, ports: [5000...5009]))
         _ = harness.send(

@@ -86,7 +86,7 @@ extension DashboardWriter {
 
     /// Services that are down are among the problems, with the reason.
     private var illServices: [DashboardView.Phrase] {
-        status.services.filter { $0.up && $0.eligible < $0.backends }.map {
+        status.services.filter(\.isDegraded).map {
             .init(
                 text: "\($0.name): \($0.eligible) of \($0.backends) backends eligible",
                 level: .warning)

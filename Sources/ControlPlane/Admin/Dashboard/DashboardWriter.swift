@@ -59,7 +59,7 @@ struct DashboardWriter: Sendable {
     var state: DashboardView.Phrase {
         let all = status.services
         let down = all.count { !$0.up }
-        let degraded = all.count { $0.up && $0.eligible < $0.backends }
+        let degraded = all.count(where: \.isDegraded)
         if status.state == "stopping" { return .init(text: "stopping", level: .warning) }
         if all.isEmpty { return .init(text: "not serving: there is no service", level: .warning) }
         if !status.ready { return .init(text: "not serving: every service is down", level: .bad) }

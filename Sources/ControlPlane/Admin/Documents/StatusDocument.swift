@@ -15,7 +15,10 @@ package struct StatusDocument: Codable, Sendable {
     package var workers: [WorkerDocument]
     package var services: [ServiceStateDocument]
     package var problems: [String]
+    /// Frames dropped since the start, by reason.
     package var drops: [String: UInt64]
+    /// Frames that are being dropped, by reason.
+    package var dropsPerSecond: [String: Double]
     package var connections: TableDocument
     package var memory: MemoryDocument
     /// `same`, `differs` or `none`.
@@ -89,6 +92,19 @@ package struct ServiceStateDocument: Codable, Sendable {
     package var up: Bool
     package var eligible: Int
     package var backends: Int
+    /// Backends that get no new connections, at most ten of them.
+    package var ineligible: [IneligibleDocument] = []
+
+    /// Whether it serves, with fewer backends than it was given.
+    package var isDegraded: Bool { up && eligible < backends }
+}
+
+/// A backend that gets no new connections, as part of a status.
+package struct IneligibleDocument: Codable, Sendable {
+    package var name: String
+    /// Why.
+    package var reason: String
+    package var since: String
 }
 
 /// Entries of the connection tables.

@@ -136,8 +136,9 @@ extension AdminHandlers {
         .init(
             method: .post, path: "/api/v1/reload",
             summary: "Apply the daemon's configuration file again, whole or not at all",
-            body: ReloadBody.self, answer: .document(ChangeDocument.self, "xdplb.change/1"),
-            refusals: [400, 409, 500], exposure: .socketOnly),
+            parameters: APIParameter.change, body: ReloadBody.self,
+            answer: .document(ChangeDocument.self, "xdplb.change/1"),
+            refusals: [400, 409, 412, 500], exposure: .socketOnly),
         .init(
             method: .put, path: service,
             summary: "Create the service of a key, or replace a service's backends",

@@ -79,7 +79,7 @@ struct DriverCheck: DoctorCheck {
         .fail(
             Self.check,
             "\(interface): veth, with \(queueCount) RX queues for more TX queues of its other end",
-            "it takes no XDP program so; start is refused",
+            "the driver accepts no XDP program with these queues; start is refused",
             Remedy(
                 words: "where its other end is: ethtool -L PEER rx \(queueCount) tx \(queueCount)"))
     }
@@ -110,7 +110,9 @@ struct DriverCheck: DoctorCheck {
             : Remedy(words: "'xdplb run' tells: it binds behind an attached program")
         return bindMode == .zerocopy
             ? .warn(Self.check, refused, "'bind_mode: zerocopy' may refuse to start", remedy)
-            : .info(Self.check, refused, "copy mode is used if it is so at the start, too")
+            : .info(
+                Self.check, refused,
+                "copy mode will be used if the bind is refused at start as well")
     }
 }
 

@@ -85,11 +85,11 @@ extension InterruptsCheck {
             let list = KernelText.line("/proc/irq/\(number)/effective_affinity_list") ?? ""
             return Interrupt(number: number, cpus: KernelText.numbers(in: list))
         }
-        nodeCPUs = NodeCheck.cpus(ofNode: subject.interface.numaNode)
+        nodeCPUs = HostSystem.cpus(ofNode: subject.interface.numaNode)
         hasIRQBalance = KernelText.names(in: "/proc").contains {
             Int($0) != nil && KernelText.line("/proc/\($0)/comm") == "irqbalance"
         }
-        pollsBusily = subject.configuration.workers.busyPollBudget != nil
+        pollsBusily = subject.configuration.workers.busyPoll != nil
         if let count = KernelText.number("\(device)/napi_defer_hard_irqs"),
             let time = KernelText.number("\(device)/gro_flush_timeout")
         {

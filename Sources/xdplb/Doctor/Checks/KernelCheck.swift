@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ControlPlane
 internal import Foundation
 internal import Netlink
 internal import XSKRing
@@ -68,7 +69,7 @@ struct KernelCheck: DoctorCheck {
 
 extension KernelCheck {
     init(reading subject: DoctorSubject) {
-        release = KernelText.line("/proc/sys/kernel/osrelease") ?? "?"
+        release = HostSystem.kernelRelease
         sockets = Self.trySocket()
         compilesPrograms = KernelText.number("/proc/sys/net/core/bpf_jit_enable").map { $0 > 0 }
         hasFeatureQuery = DriverFeatures.read(interface: subject.interface.index) != nil

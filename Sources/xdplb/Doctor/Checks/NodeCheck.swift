@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import ControlPlane
 internal import XSKRing
 
 /// Whether workers are on the NUMA node of the NIC, as their memory is.
@@ -35,13 +36,7 @@ extension NodeCheck {
     init(reading subject: DoctorSubject) {
         interface = subject.name
         node = subject.interface.numaNode
-        nodeCPUs = Self.cpus(ofNode: node) ?? []
+        nodeCPUs = HostSystem.cpus(ofNode: node) ?? []
         workerCPUs = subject.workerCPUs.compactMap(\.self)
-    }
-
-    /// CPUs of a node; `nil` without one.
-    static func cpus(ofNode node: Int?) -> [Int]? {
-        node.flatMap { KernelText.line("/sys/devices/system/node/node\($0)/cpulist") }
-            .map(KernelText.numbers(in:))
     }
 }

@@ -20,7 +20,7 @@ struct RingsCheck: DoctorCheck {
         where size < 1 || size & (size - 1) != 0 {
             findings.append(
                 .fail(
-                    Self.check, "\(name) has \(size) descriptors", "that is not a power of two",
+                    Self.check, "\(name) has \(size) descriptors", "it must be a power of two",
                     Remedy(words: "\(name): \(Self.powerOfTwo(upTo: size))")))
         }
         if let nic, nic.rxMaximum > 0 { findings += judge(nic) }

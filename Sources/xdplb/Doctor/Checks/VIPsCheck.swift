@@ -47,7 +47,7 @@ struct VIPsCheck: DoctorCheck {
             \(service.name): VIP \(vips.text(with: own.address, whichIs: "an address of this host")), \
             on \(own.interface)
             """,
-            "traffic to the host itself, SSH too, would be cut off; start is refused",
+            "\(HostObstacle.cutsOff); start is refused",
             vips.isHost ? Remedy(command) : Remedy(words: "other VIPs, or '\(command)'"))
     }
 

@@ -13,7 +13,8 @@ struct DashboardFixture {
             xdp: SteeringDocument(redirect: 0, pass: 0, noSocket: 0), ringLosses: 0,
             ringLossesPerSecond: 0),
         workers: [Self.worker(0, busy: 0.66), Self.worker(1, busy: 0.71)], services: [],
-        problems: [], drops: [:], connections: TableDocument(used: 1_239_411, capacity: 4_194_304),
+        problems: [], drops: [:], dropsPerSecond: [:],
+        connections: TableDocument(used: 1_239_411, capacity: 4_194_304),
         memory: MemoryDocument(
             umemBytes: 256 << 20, tableBytes: 256 << 20, hugePages: true, numaNode: nil),
         file: "same")

@@ -2,9 +2,9 @@
 internal import Foundation
 
 /// Small files of /proc and /sys.
-enum KernelText {
+public enum KernelText {
     /// The whole file; `nil` when it cannot be read.
-    static func file(_ path: String) -> String? {
+    public static func file(_ path: String) -> String? {
         // These files claim to have no size, so they are read to their end.
         guard let handle = FileHandle(forReadingAtPath: path),
             let data = try? handle.readToEnd()
@@ -13,20 +13,20 @@ enum KernelText {
     }
 
     /// The file without the blanks at its end.
-    static func line(_ path: String) -> String? {
+    public static func line(_ path: String) -> String? {
         file(path)?.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     /// The file as a number.
-    static func number(_ path: String) -> Int? { line(path).flatMap { Int($0) } }
+    public static func number(_ path: String) -> Int? { line(path).flatMap { Int($0) } }
 
     /// Names in a folder, in order; none when there is no such folder.
-    static func names(in path: String) -> [String] {
+    public static func names(in path: String) -> [String] {
         ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
     }
 
     /// Numbers of a list such as `0-3,8`.
-    static func numbers(in list: String) -> [Int] {
+    public static func numbers(in list: String) -> [Int] {
         list.split(separator: ",").flatMap { part -> [Int] in
             let ends = part.split(separator: "-").compactMap { Int($0) }
             guard let first = ends.first, let last = ends.last, first <= last else { return [] }
@@ -35,7 +35,7 @@ enum KernelText {
     }
 
     /// Numbers as such a list: `0-3,8`.
-    static func list(of numbers: [Int]) -> String {
+    public static func list(of numbers: [Int]) -> String {
         var ranges: [ClosedRange<Int>] = []
         for number in numbers.sorted() {
             if let last = ranges.last, number == last.upperBound + 1 {
