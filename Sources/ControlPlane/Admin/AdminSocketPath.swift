@@ -25,9 +25,8 @@ enum AdminSocketPath {
                     path with --admin-socket
                     """)
         }
-        var facts = stat()
-        guard unsafe lstat(path, &facts) == 0 else { return }
-        guard facts.st_mode & S_IFMT == S_IFSOCK else {
+        guard let facts = try? FileManager.default.attributesOfItem(atPath: path) else { return }
+        guard facts[.type] as? FileAttributeType == .typeSocket else {
             throw AdminServerError(
                 description: """
                     cannot serve the admin socket at \(path): something else than a socket is \

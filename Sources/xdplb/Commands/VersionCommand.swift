@@ -2,6 +2,7 @@
 import ArgumentParser
 import CXDP
 import ControlPlane
+import Foundation
 
 /// The command `xdplb version`.
 struct VersionCommand: ParsableCommand {
