@@ -16,8 +16,9 @@ final class AdminClients: Sendable {
         var pause = TimeAmount.seconds(60)
         /// From an answer's first byte to its last, unless it goes on.
         var answer = TimeAmount.seconds(30)
-        /// Of an answer that goes on, such as a capture: while there is something for the reader
-        /// and it takes nothing. Long enough for somebody who reads a page of it.
+        /// While there is something for the reader of an answer that goes on and it takes nothing.
+        ///
+        /// Long enough for somebody who reads a page of a capture.
         var reader = TimeAmount.minutes(5)
     }
 

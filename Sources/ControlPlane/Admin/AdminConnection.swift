@@ -195,7 +195,7 @@ final class AdminConnection: ChannelDuplexHandler, RemovableChannelHandler {
         deadline = context.eventLoop.assumeIsolated().scheduleTask(in: time) {
             self.refuse(
                 context, .requestTimeout, "timeout",
-                "no whole request came within \(time.nanoseconds / 1_000_000_000) s")
+                "no complete request arrived within \(time.nanoseconds / 1_000_000_000) s")
         }
     }
 

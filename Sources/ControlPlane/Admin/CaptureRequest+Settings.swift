@@ -44,9 +44,9 @@ extension CaptureRequest {
         let seconds = seconds ?? Self.usualSeconds
         guard seconds > 0, seconds <= Self.mostSeconds else {
             throw Self.refused(
-                "seconds", "\(seconds) is not above 0 and at most \(Int(Self.mostSeconds))")
+                "seconds", "must be above 0 and at most \(Int(Self.mostSeconds)), not \(seconds)")
         }
-        if let count, count < 1 { throw Self.refused("count", "\(count) is below 1") }
+        if let count, count < 1 { throw Self.refused("count", "must be at least 1, not \(count)") }
         var bounds = CaptureBounds(count: count, seconds: seconds)
         if let bpf {
             do throws(PacketFilterProgram.Invalid) {

@@ -19,7 +19,15 @@ final class CaptureDesk: Sendable {
         var since: Date
         var what: String
         var seconds: Double
+        /// When its time is over, whatever becomes of the clock that `since` is of.
+        var end: ContinuousClock.Instant
         var isEnded = false
+
+        /// Whole seconds until then.
+        var secondsLeft: Int {
+            let left = (end - ContinuousClock.now).components
+            return max(0, Int(left.seconds) + (left.attoseconds > 0 ? 1 : 0))
+        }
     }
 
     /// A desk that tells of its captures.
@@ -36,7 +44,7 @@ final class CaptureDesk: Sendable {
             state.number += 1
             let ticket = Ticket(
                 number: state.number, user: user, since: Date(), what: request.summary,
-                seconds: seconds)
+                seconds: seconds, end: .now + .seconds(seconds))
             state.current = ticket
             return .success(ticket)
         }
@@ -48,8 +56,8 @@ final class CaptureDesk: Sendable {
             kind: .conflict, code: "capture_running",
             message: """
                 a capture by \(other.user) is running since \(AdminJSON.text(other.since)) \
-                (\(other.what)) and ends within \(Int(other.seconds.rounded(.up))) s; only one \
-                can run at a time. Wait, or stop it with 'xdplb capture --stop'
+                (\(other.what)) and ends within \(other.secondsLeft) s; only one can run at a \
+                time. Wait, or stop it with 'xdplb capture --stop'
                 """)
     }
 

@@ -138,7 +138,7 @@ struct AdminClient {
             close(descriptor)
             let remedy =
                 error == EACCES
-                ? "Be root, or a member of the group that may look (admin.read_group)"
+                ? "Run this as root, or as a member of the group that may read (admin.read_group)"
                 : "Start it with 'xdplb run', or name its socket: --admin-socket, XDPLB_ADMIN_SOCKET"
             throw CommandFailure(
                 .unreachable,

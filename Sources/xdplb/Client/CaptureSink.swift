@@ -57,9 +57,9 @@ struct CaptureSink: ~Copyable {
         throw CommandFailure(
             .refused,
             """
-            cannot write \(name) any further: \(unsafe String(cString: strerror(code))). \
-            \(frameCount) frames are in it, and it can be read; the capture has ended. Make room, \
-            or bound it: -c, --snaplen, a filter
+            cannot write any more to \(name): \(unsafe String(cString: strerror(code))). \
+            \(frameCount) frames were written and can be read; the capture has ended. Free some \
+            space, or limit the capture with -c, --snaplen or a filter
             """)
     }
 

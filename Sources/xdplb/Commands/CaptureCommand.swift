@@ -30,8 +30,9 @@ struct CaptureCommand: ParsableCommand {
     @Flag(help: "Only TCP segments with SYN.") var syn = false
     @Option(help: ArgumentHelp("Only one in N frames that match.", valueName: "1/N"))
     var sample: String?
-    @Option(help: "Only copies seen there: rx, tx or drop; may be repeated.") var point: [String] =
-        []
+    @Option(help: "Only copies from this point: rx, tx or drop; may be repeated.") var point:
+        [String] =
+            []
     @Option(
         help: ArgumentHelp(
             """
@@ -47,7 +48,7 @@ struct CaptureCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Most bytes of each copy; all by default.", valueName: "bytes"))
     var snaplen: Int?
     @Option(help: "End after so many seconds.") var seconds = CaptureRequest.usualSeconds
-    @Flag(help: "End the capture that somebody takes, and do nothing else.") var stop = false
+    @Flag(help: "Stop the capture that is running, and do nothing else.") var stop = false
     @OptionGroup var socket: SocketOptions
 
     func validate() throws {

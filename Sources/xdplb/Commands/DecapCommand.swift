@@ -134,7 +134,9 @@ struct DecapCommand: ParsableCommand {
                 let other = DecapHook.xdpProgram(interface).flatMap(DecapProgramInfo.init)
                 let more = other.map { "; XDP program '\($0.name)' there is not ours and stays" }
                 throw CommandFailure(
-                    .refused, "nothing of ours is attached to \(interface.name)\(more ?? "")")
+                    .refused,
+                    "no decapsulation program of xdplb is attached to \(interface.name)\(more ?? "")"
+                )
             }
             let vips = attachment.maps.vipAddresses
             try DecapCommand.detach(attachment, interface)

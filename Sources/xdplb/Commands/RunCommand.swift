@@ -48,10 +48,11 @@ struct RunCommand: AsyncParsableCommand {
 
     func validate() throws {
         if config != nil, interface != nil || mode != nil || !services.isEmpty {
-            throw ValidationError("--config and --interface, --mode, --service exclude each other.")
+            throw ValidationError(
+                "--config cannot be combined with --interface, --mode or --service.")
         }
         if config == nil, interface == nil {
-            throw ValidationError("Give --config FILE, or --interface IF.")
+            throw ValidationError("Give either --config FILE or --interface IF.")
         }
     }
 

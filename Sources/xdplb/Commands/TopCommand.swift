@@ -22,7 +22,7 @@ struct TopCommand: ParsableCommand {
     @OptionGroup var socket: SocketOptions
 
     func validate() throws {
-        if let lines, lines < 1 { throw ValidationError("--lines must be 1 at least.") }
+        if let lines, lines < 1 { throw ValidationError("--lines must be at least 1.") }
     }
 
     func run() throws {

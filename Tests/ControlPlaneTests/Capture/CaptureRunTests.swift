@@ -202,7 +202,7 @@ private final class HarnessSource: CaptureSource {
         }
         #expect(refusal?.kind == .conflict)
         #expect(refusal?.message.contains("a capture by alice is running since") == true)
-        #expect(refusal?.message.contains("service web") == true)
+        #expect(refusal?.message.contains("(service web) and ends within 60 s") == true)
         #expect(!desk.end(99))
         #expect(place?.isEnded == false)
         #expect(desk.end(place?.number))

@@ -87,6 +87,9 @@ final class BenchWorker {
     /// - Returns: What was measured.
     func run(_ begins: () -> Void) -> Result {
         if !workload.isNewFlows { fill() }
+        // What begins with the first round is not of every round.
+        batch.begin(count: 0)
+        capture.begin(batch, in: memory)
         begins()
         let start = Self.seconds()
         while !isDone(since: start) {
