@@ -253,7 +253,7 @@ class Queues(DoctorTestCase):
         self.lab.run("lb", "sh", "-c", problem["commands"][0])
         # A veth takes no program while its other end is wider.
         problem = self.only_problem("fail", "driver")
-        self.assertIn("takes no XDP program", problem["consequence"])
+        self.assertIn("accepts no XDP program", problem["consequence"])
         self.lab.run("switch", "ethtool", "-L", "to-lb", "rx", "1", "tx", "1")
         self.assertEqual(self.problems(), [])
 
