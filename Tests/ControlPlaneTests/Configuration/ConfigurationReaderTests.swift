@@ -232,6 +232,19 @@ import Testing
             ])
     }
 
+    @Test func `there is room for the backends of each service, shared ones too`() throws {
+        let backends = (1...100).map { "10.1.1.\($0)" }.joined(separator: ", ")
+        let all = try Self.read(
+            """
+            snat_pools: [{name: p, addresses: [198.51.100.1-198.51.100.9]}]
+            services:
+              - {name: a, vips: [203.0.113.10], ports: [80/tcp], backends: [\(backends)]}
+              - {name: b, vips: [203.0.113.11], ports: [80/tcp], backends_from: a}
+            """)
+        #expect(all.snatCapacity == (400, 18))
+        #expect(try Self.read("").snatCapacity == (256, 8))
+    }
+
     @Test func `groups may be named, left out or none`() throws {
         let left = try Self.read("").admin
         #expect(left.changeGroup == "xdplb-admin" && left.readGroup == "xdplb")
