@@ -124,7 +124,10 @@ services:
         # The server is fine; what takes the tunnel apart is gone.
         lab.run("b1", "ip", "link", "set", "dev", "eth0", "xdp", "off", check=False)
         lab.run("b1", lab_binary(), "decap", "detach", "--interface", "eth0", check=False)
-        self.fails_in_time("b1", "itself answers: no decapsulation there")
+        self.fails_in_time("b1", f"{BACKENDS['b1']} does not decapsulate (ICMP protocol unreachable)")
+        # Another one takes it apart, and drops what is inside in silence.
+        lab.run("b3", "ip", "address", "del", f"{VIP}/32", "dev", "lo")
+        self.fails_in_time("b3", "itself answers: no decapsulation there, no VIP")
         self.end_nginx("b2")
         self.fails_in_time("b2", "nothing listens on the VIP")
         lab.run("b3", "ip", "link", "set", "eth0", "down")
@@ -189,6 +192,10 @@ services:
         wait_until(lambda: "bytes are lost" in (self.listed()["b3"]["health_reason"] or ""), "the black hole is found", 40)
         self.assertIn("MTU", self.listed()["b3"]["health_reason"])
         self.assertEqual({name for name, state in self.states().items() if state == "unhealthy"}, {"b3"})
+        # Who no longer asks for large packets is no longer told of them.
+        self.file.write_text(self.file.read_text().replace("full_size: true", "full_size: false"))
+        lab.command("reload", "--wait")
+        wait_until(lambda: self.listed()["b3"]["eligible"], "b3 is back")
 
     def test_all_backends_dead_is_told_and_the_service_recovers(self):
         self.serve("snat", "type: tcp", more="on_no_backend: reject\n    minimum_backends: 2")
