@@ -48,12 +48,13 @@ class Health(unittest.TestCase):
     def setUp(self):
         self.lab = self.enterContext(Lab())
 
-    def serve(self, mode, health, port="80/tcp", more="", ready=True):
-        """Starts the daemon on a file with one service of all backends."""
+    def serve(self, mode, health, port="80/tcp", more="", ready=True, section=""):
+        """Starts the daemon on a file with one service of all backends, and perhaps another section."""
         backends = ", ".join(f"{{name: {name}, address: {address}}}" for name, address in BACKENDS.items())
         self.file = self.lab.dir / "xdplb.yaml"
         self.file.write_text(f"""version: 1
 interfaces: [{{name: eth0}}]
+{section}
 services:
   - name: web
     vips: [{VIP}]
@@ -145,6 +146,17 @@ services:
         # A reset of the kernel's would come back as traffic to the VIP from our own address.
         self.assertEqual(sent(), 0)
         self.assertEqual(lab.run("b4", "ss", "-Htn", "src", VIP).stdout, "")
+
+    def test_probes_come_from_where_hashed_tunnels_come_from(self):
+        lab = self.lab
+        lab.decapsulate()
+        # Backends that trust the prefix alone, and drop tunnels from the interface's address.
+        for node in BACKENDS:
+            lab.run(node, lab_binary(), "decap", "detach", "--interface", "eth0")
+            lab.run(node, lab_binary(), "decap", "attach", "--interface", "eth0", "--vip", VIP, "--trust", "172.16.0.0/16")
+        self.serve("dsr", "type: http, path: /name",
+                   section="encapsulation: {ipv4_source: {mode: hash, prefix: 172.16.0.0/16}}")
+        self.assertGreater(lab.requests(100, 2).finish()["b1"], 0)
 
     def test_https_through_the_tunnel(self):
         lab = self.lab

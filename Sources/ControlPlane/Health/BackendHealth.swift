@@ -36,7 +36,7 @@ public struct ProbeOutcome: Equatable, Sendable {
     public var detail: String
     /// The `errno` value that ended it; `nil` when none did.
     public var error: Int32?
-    /// What ICMP said of its packets while nothing else came, an `errno` value. It may be forged.
+    /// What ICMP said of its packets while nothing else came, an `errno` value; it may be forged.
     public var rejection: Int32?
 
     /// An end of its parts.

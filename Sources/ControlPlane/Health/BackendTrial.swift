@@ -66,8 +66,9 @@ private final class TrialRound {
     private static let parallel = 128
     /// Pairs of echo requests of full size: one lost packet is no black hole.
     private static let pairs: ClosedRange<UInt16> = 1...2
-    /// Largest packet that is tried: what clients send. A larger one would come back to here, which
-    /// no traffic does, by ways that need not carry it.
+    /// Largest packet that is tried, as clients send them.
+    ///
+    /// A larger one would come back to here, which no traffic does, by ways that need not carry it.
     private static let ordinary = 1500
 
     private let subjects: [BackendTrial.Subject]

@@ -29,8 +29,9 @@ class ProbeAttempt {
     /// Closes what was opened.
     func cleanUp() {}
 
-    /// What ICMP says of the packets that were sent, an `errno` value. It may be forged, so it ends
-    /// no attempt; it tells what one that got no answer is due to.
+    /// What ICMP says of the packets that were sent, an `errno` value.
+    ///
+    /// It may be forged, so it ends no attempt; it tells what one that got no answer is due to.
     var rejection: Int32? { nil }
 
     var isOver: Bool { finish == nil }

@@ -45,6 +45,7 @@ final class ProbeKit {
     ///   - port: What it comes from; `nil` for a kind that has no ports.
     ///   - echo: What is sent in that case.
     ///   - finish: Called with what came of it.
+    /// - Returns: The probe, to be started.
     func tunnelled(
         _ health: HealthConfiguration, _ tunnel: Tunnel, from port: ReservedPort?, echo: Echo,
         finish: @escaping Finish
@@ -84,8 +85,8 @@ final class ProbeKit {
     ///   - identifier: Tells its echo requests from others'.
     ///   - number: The same.
     ///   - timeout: How long an answer may take.
-    ///   - finish: Called with whether the large packet got through; `nil` when
-    ///     nothing did.
+    ///   - finish: Called with whether the large packet got through; `nil` when nothing did.
+    /// - Returns: Both, to be started.
     func fullSize(
         _ tunnel: Tunnel, _ byteCount: Int, identifier: UInt16, number: UInt16,
         timeout: Duration, finish: @escaping (Bool?) -> Void

@@ -10,6 +10,7 @@ extension HealthConfiguration {
     /// - Parameters:
     ///   - isDoubtful: Whether the backend is healthy and its last probe failed.
     ///   - chance: At random, from 0 to 1.
+    /// - Returns: The time.
     func pause(isDoubtful: Bool, chance: Double) -> Duration {
         (isDoubtful ? interval / 2 : interval) * (1 - Double(jitter) / 100 * chance)
     }

@@ -16,7 +16,8 @@ public struct Tunnel: Hashable, Sendable {
     /// Bytes of the largest inner packet that fits the interface's MTU.
     public let largestPacket: Int
 
-    /// The tunnel to a backend of a service.
+    /// The tunnel to a backend of a service; `nil` when the interface has no address of a family
+    /// that is needed.
     ///
     /// The outer source is the interface's address, or the first one of the prefix that traffic's
     /// is hashed over: backends may trust nothing else. The service's first VIP is asked.
@@ -27,7 +28,6 @@ public struct Tunnel: Hashable, Sendable {
     ///   - port: The VIP's port.
     ///   - encapsulation: What says where tunnels come from.
     ///   - observed: The interface's addresses and MTU.
-    /// - Returns: `nil` when the interface has no address of a family that is needed.
     public init?(
         to backend: BackendConfiguration, of service: ServiceConfiguration, port: UInt16,
         _ encapsulation: EncapsulationConfiguration, _ observed: ObservedState
