@@ -62,9 +62,13 @@ services:
     def test_a_backend_that_flaps_costs_only_what_was_on_it(self):
         lab = self.lab
         self.begin()
+        lab.requests(100, 4).finish()
+        client = lab.json("connections", "list", "--backend", "web/b1", "--limit", "1")["connections"][0]["client"]
         for _ in range(3):
             self.nginx("b1", "-s", "stop")
             wait_until(lambda: not self.listed()["b1"]["eligible"], "b1 is out")
+            steps = lab.command("trace", f"tcp {client} > {VIP}:80").stdout
+            self.assertRegex(steps, r"pinned to b1 .*begun anew, as that backend does not take it\n\d maglev .*-> b[234]")
             # From here on nobody is sent there: no request may fail.
             self.assertEqual(lab.requests(300, 4).finish()["b1"], 0)
             self.nginx("b1")

@@ -63,8 +63,9 @@ public struct TraceWriter: Sendable {
             steps.append(parse(packet, facts))
             if let id = facts.service { steps.append(service(id)) }
             if facts.flow != nil, facts.service != nil || outcome.service != nil {
-                steps.append(self.connection(connection))
-                if connection == nil, let maglev = maglev(facts) { steps.append(maglev) }
+                let isLeft = connection.map { $0.backend != outcome.backend ?? $0.backend } ?? true
+                steps.append(self.connection(connection, isLeft: isLeft))
+                if isLeft, let maglev = maglev(facts) { steps.append(maglev) }
             }
             if let first = outcome.frames.first, let summary = FrameSummary(first) {
                 steps.append(rewrite(packet, summary))
@@ -121,7 +122,9 @@ public struct TraceWriter: Sendable {
         return .init(stage: "service", text: text)
     }
 
-    private func connection(_ record: ConnectionRecord?) -> TraceDocument.Step {
+    /// The connection that a packet belongs to; `isLeft` when it goes to another backend all the
+    /// same, as that one takes no such packets any more.
+    private func connection(_ record: ConnectionRecord?, isLeft: Bool) -> TraceDocument.Step {
         guard let record else { return .init(stage: "connection", text: "miss") }
         let backend = names.backend(record.backend) ?? "backend \(record.backend)"
         let idle = Double(record.idleMilliseconds) / 1000
@@ -129,7 +132,8 @@ public struct TraceWriter: Sendable {
             stage: "connection",
             text: """
                 hit on worker \(record.worker): \(record.state.token), pinned to \(backend), \
-                \(record.mode), idle \(Int(idle.rounded()))s, \(record.packets) packets
+                \(record.mode), idle \(Int(idle.rounded()))s, \(record.packets) packets\
+                \(isLeft ? "; begun anew, as that backend does not take it" : "")
                 """)
     }
 

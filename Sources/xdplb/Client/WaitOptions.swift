@@ -52,6 +52,8 @@ struct Waiting {
     ///
     /// - Throws: ``CommandFailure`` when the time is over.
     mutating func run(until state: String, isJSON: Bool) throws {
+        // What the change did is read while the rest is waited for, also through a pipe.
+        fflush(nil)
         while true {
             let left = try count()
             if left == 0 {
@@ -59,7 +61,11 @@ struct Waiting {
                 // With JSON, standard output is that one document.
                 let end =
                     "\(subject): \(state), no connection left after \(Scaled.duration(waited))\n"
-                (isJSON ? FileHandle.standardError : .standardOutput).write(Data(end.utf8))
+                if isJSON {
+                    FileHandle.standardError.write(Data(end.utf8))
+                } else {
+                    print(end, terminator: "")
+                }
                 return
             }
             show(left)
