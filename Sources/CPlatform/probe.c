@@ -4,8 +4,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -94,4 +96,54 @@ int cplatform_epoll_wait(int epoll, int *ready, int capacity, int milliseconds)
 	for (int i = 0; i < count; i++)
 		ready[i] = events[i].data.fd;
 	return count < 0 ? 0 : count;
+}
+
+/* The error in a control message, or NULL. */
+static const struct sock_extended_err *extended(struct cmsghdr *header)
+{
+	int is_ipv4 = header->cmsg_level == SOL_IP && header->cmsg_type == IP_RECVERR;
+	int is_ipv6 = header->cmsg_level == SOL_IPV6 && header->cmsg_type == IPV6_RECVERR;
+
+	return is_ipv4 || is_ipv6 ? (const struct sock_extended_err *)CMSG_DATA(header) : NULL;
+}
+
+int cplatform_take_error(int fd, uint8_t *address, int *count)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in ipv4;
+		struct sockaddr_in6 ipv6;
+	} destination = { 0 };
+	union {
+		char bytes[512];
+		struct cmsghdr alignment;
+	} control;
+	/* Of the packet itself nothing is kept. */
+	struct msghdr message = {
+		.msg_name = &destination,
+		.msg_namelen = sizeof(destination),
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	*count = 0;
+	if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+		return -1;
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header;
+	     header = CMSG_NXTHDR(&message, header)) {
+		const struct sock_extended_err *error = extended(header);
+
+		if (!error ||
+		    (error->ee_origin != SO_EE_ORIGIN_ICMP && error->ee_origin != SO_EE_ORIGIN_ICMP6))
+			continue;
+		if (destination.any.sa_family == AF_INET) {
+			*count = 4;
+			memcpy(address, &destination.ipv4.sin_addr, 4);
+		} else if (destination.any.sa_family == AF_INET6) {
+			*count = 16;
+			memcpy(address, &destination.ipv6.sin6_addr, 16);
+		}
+		return (int)error->ee_errno;
+	}
+	return 0;
 }

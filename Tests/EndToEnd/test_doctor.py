@@ -15,10 +15,12 @@ MACHINE = {"kernel", "cpu", "irq", "numa"}
 class DoctorTestCase(unittest.TestCase):
     """Runs the doctor on the load balancer of `self.lab`."""
 
-    def configure(self, mode="dsr", queues=None, ports=("80/tcp",), vips=(VIP,), backends=None):
+    def configure(self, mode="dsr", queues=None, ports=("80/tcp",), vips=(VIP,), backends=None, health=None):
         interface = {"name": "eth0", **({"queues": queues} if queues else {})}
         backends = backends or [{"name": name, "address": address} for name, address in BACKENDS.items()]
         service = {"name": "web", "vips": list(vips), "ports": list(ports), "mode": mode, "backends": backends}
+        if health:
+            service["health"] = health
         self.file = self.lab.dir / "doctor.yaml"
         self.file.write_text(json.dumps({"version": 1, "interfaces": [interface], "services": [service]}))
 
@@ -181,6 +183,25 @@ class BrokenNetwork(DoctorTestCase):
         self.assertEqual(problem["consequence"], "no decapsulation there, no VIP, or rp_filter")
         self.mend(problem, node="b3")
 
+    def test_a_tunnel_that_loses_large_packets(self):
+        self.lab.run("b3", "ip", "link", "set", "eth0", "mtu", "1500")
+        self.lab.run("switch", "ip", "link", "set", "to-b3", "mtu", "1500")
+        problem = self.only_problem("warn", "backend", code=0)
+        self.assertEqual(problem["fact"], "web/b3: packets of 1500 bytes are lost in the tunnel, small ones pass")
+        self.assertEqual(problem["consequence"], "the MTU on the way is less than 1520")
+
+    def test_a_service_without_tcp_is_asked_by_its_health_check(self):
+        self.configure(ports=["53/udp"])
+        lines = [finding for finding in self.findings() if finding["check"] == "backend"]
+        self.assertEqual([(line["level"], line["fact"]) for line in lines], [("info", "web: not probed")])
+        self.configure(ports=["53/udp"], health={"type": "icmp"})
+        lines = [finding for finding in self.findings() if finding["check"] == "backend"]
+        self.assertEqual([line["fact"] for line in lines], ["web: 4 of 4 answer, in the tunnel too"])
+        self.configure(ports=["53/udp"], health={"type": "dns"})
+        for problem in self.problems(code=2):
+            self.assertIn("20.1.1.", problem["fact"])
+            self.assertIn(":53 refuses", problem["fact"])
+
     def test_a_backend_where_nothing_listens(self):
         self.configure(ports=["81/tcp"])
         problems = self.problems(code=2)
@@ -253,7 +274,7 @@ class Queues(DoctorTestCase):
         self.lab.run("lb", "sh", "-c", problem["commands"][0])
         # A veth takes no program while its other end is wider.
         problem = self.only_problem("fail", "driver")
-        self.assertIn("takes no XDP program", problem["consequence"])
+        self.assertIn("accepts no XDP program", problem["consequence"])
         self.lab.run("switch", "ethtool", "-L", "to-lb", "rx", "1", "tx", "1")
         self.assertEqual(self.problems(), [])
 

@@ -48,12 +48,13 @@ class Health(unittest.TestCase):
     def setUp(self):
         self.lab = self.enterContext(Lab())
 
-    def serve(self, mode, health, port="80/tcp", more="", ready=True):
-        """Starts the daemon on a file with one service of all backends."""
+    def serve(self, mode, health, port="80/tcp", more="", ready=True, section=""):
+        """Starts the daemon on a file with one service of all backends, and perhaps another section."""
         backends = ", ".join(f"{{name: {name}, address: {address}}}" for name, address in BACKENDS.items())
         self.file = self.lab.dir / "xdplb.yaml"
         self.file.write_text(f"""version: 1
 interfaces: [{{name: eth0}}]
+{section}
 services:
   - name: web
     vips: [{VIP}]
@@ -124,7 +125,10 @@ services:
         # The server is fine; what takes the tunnel apart is gone.
         lab.run("b1", "ip", "link", "set", "dev", "eth0", "xdp", "off", check=False)
         lab.run("b1", lab_binary(), "decap", "detach", "--interface", "eth0", check=False)
-        self.fails_in_time("b1", "itself answers: no decapsulation there")
+        self.fails_in_time("b1", f"{BACKENDS['b1']} does not decapsulate (ICMP protocol unreachable)")
+        # Another one takes it apart, and drops what is inside in silence.
+        lab.run("b3", "ip", "address", "del", f"{VIP}/32", "dev", "lo")
+        self.fails_in_time("b3", "itself answers: no decapsulation there, no VIP")
         self.end_nginx("b2")
         self.fails_in_time("b2", "nothing listens on the VIP")
         lab.run("b3", "ip", "link", "set", "eth0", "down")
@@ -142,6 +146,17 @@ services:
         # A reset of the kernel's would come back as traffic to the VIP from our own address.
         self.assertEqual(sent(), 0)
         self.assertEqual(lab.run("b4", "ss", "-Htn", "src", VIP).stdout, "")
+
+    def test_probes_come_from_where_hashed_tunnels_come_from(self):
+        lab = self.lab
+        lab.decapsulate()
+        # Backends that trust the prefix alone, and drop tunnels from the interface's address.
+        for node in BACKENDS:
+            lab.run(node, lab_binary(), "decap", "detach", "--interface", "eth0")
+            lab.run(node, lab_binary(), "decap", "attach", "--interface", "eth0", "--vip", VIP, "--trust", "172.16.0.0/16")
+        self.serve("dsr", "type: http, path: /name",
+                   section="encapsulation: {ipv4_source: {mode: hash, prefix: 172.16.0.0/16}}")
+        self.assertGreater(lab.requests(100, 2).finish()["b1"], 0)
 
     def test_https_through_the_tunnel(self):
         lab = self.lab
@@ -189,6 +204,10 @@ services:
         wait_until(lambda: "bytes are lost" in (self.listed()["b3"]["health_reason"] or ""), "the black hole is found", 40)
         self.assertIn("MTU", self.listed()["b3"]["health_reason"])
         self.assertEqual({name for name, state in self.states().items() if state == "unhealthy"}, {"b3"})
+        # Who no longer asks for large packets is no longer told of them.
+        self.file.write_text(self.file.read_text().replace("full_size: true", "full_size: false"))
+        lab.command("reload", "--wait")
+        wait_until(lambda: self.listed()["b3"]["eligible"], "b3 is back")
 
     def test_all_backends_dead_is_told_and_the_service_recovers(self):
         self.serve("snat", "type: tcp", more="on_no_backend: reject\n    minimum_backends: 2")

@@ -1,68 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
-import ControlPlane
 import DataPlane
 import Glibc
 import TestSupport
 import Testing
 
+@testable import ControlPlane
+
 /// Probes against the kernel at the other end of a veth pair, which takes no tunnels apart.
 ///
 /// The end-to-end tests have backends that do.
 @Suite struct KernelProbeTests {
-    private static func address(_ text: String) throws -> IPAddress {
-        try #require(IPAddress(text))
+    private static let nobody = "20.1.1.77"
+
+    private static var health: HealthConfiguration {
+        var health = HealthConfiguration()
+        health.kind = .tcp
+        health.timeout = .milliseconds(500)
+        return health
     }
 
-    private static func probe(
-        _ pair: VethPair, via backend: String, from source: String = VethPair.nearAddress,
-        byteCount: Int? = nil
-    ) async throws -> AttemptOutcome {
-        let vip = try address("40.1.1.1")
-        let (backend, source) = (try address(backend), try address(source))
-        return await pair.near.perform {
-            TunnelAttempt.connect(
-                vip: vip, port: 80, via: backend, source: source, packetByteCount: byteCount,
-                timeout: .milliseconds(500))
+    private static func tunnel(
+        to backend: String, from source: String = VethPair.nearAddress, mtu: Int = 1500
+    ) -> Tunnel {
+        Tunnel(
+            vip: PlanFixture.address("40.1.1.1"), port: 80, source: PlanFixture.address(source),
+            backend: PlanFixture.address(backend),
+            outerSource: PlanFixture.address(VethPair.nearAddress), largestPacket: mtu - 20)
+    }
+
+    private static func subject(
+        _ backend: String, port: UInt16 = 1, from source: String? = VethPair.nearAddress
+    ) -> BackendTrial.Subject {
+        .init(
+            address: PlanFixture.address(backend), port: port, health: health,
+            tunnel: source.map { tunnel(to: backend, from: $0) })
+    }
+
+    private static func run(
+        _ pair: VethPair, _ subjects: BackendTrial.Subject...
+    ) async -> [BackendTrial.Outcome] {
+        await pair.near.perform { BackendTrial.run(subjects) }
+    }
+
+    @Test func `a backend that does not decapsulate gets no answer, and ICMP says why`()
+        async throws
+    {
+        try await VethPair.with { pair in
+            let outcome = try #require(
+                await Self.run(pair, Self.subject(VethPair.farAddress)).first)
+            let tunnel = try #require(outcome.tunnel)
+            #expect(tunnel.result == .timeout)
+            #expect(tunnel.took >= Self.health.timeout, "an error that may be forged ends nothing")
+            #expect(tunnel.rejection == ENOPROTOOPT)
+            #expect(tunnel.refusedTunnel == "ICMP protocol unreachable")
+            #expect(outcome.lostByteCount == nil)
         }
     }
 
-    @Test func `a backend that does not decapsulate says so by ICMP`() async throws {
+    @Test func `what ICMP says of one backend fails no probe of another`() async throws {
         try await VethPair.with { pair in
-            let outcome = try await Self.probe(pair, via: VethPair.farAddress)
-            #expect(outcome == .error(ENOPROTOOPT))
-        }
-    }
-
-    @Test func `an address that nobody has does not answer in time`() async throws {
-        try await VethPair.with { pair in
-            let outcome = try await Self.probe(pair, via: "20.1.1.77")
-            #expect(outcome == .timeout)
+            let others = Array(repeating: Self.subject(VethPair.farAddress), count: 20)
+            let subjects = others + [Self.subject(Self.nobody)] + others
+            let outcomes = await pair.near.perform { BackendTrial.run(subjects) }
+            #expect(outcomes.count == subjects.count)
+            #expect(outcomes.allSatisfy { $0.tunnel?.result == .timeout })
+            #expect(outcomes.allSatisfy { $0.tunnel?.error == nil })
+            #expect(outcomes[20].tunnel?.rejection == nil)
+            #expect(outcomes[20].direct.result == .timeout)
         }
     }
 
     @Test func `what cannot be sent is an error, with its number`() async throws {
         try await VethPair.with { pair in
-            let routeless = try await Self.probe(pair, via: "30.0.0.1")
-            #expect(routeless == .error(ENETUNREACH))
-            let foreign = try await Self.probe(pair, via: VethPair.farAddress, from: "20.1.1.2")
-            #expect(foreign == .error(EADDRNOTAVAIL))
-            let large = try await Self.probe(pair, via: VethPair.farAddress, byteCount: 1481)
-            #expect(large == .error(EMSGSIZE))
+            let routeless = await Self.run(pair, Self.subject("30.0.0.1")).first
+            #expect(routeless?.tunnel?.error == ENETUNREACH)
+            #expect(routeless?.direct.error == ENETUNREACH)
+            let foreign = Self.subject(VethPair.farAddress, from: "20.1.1.2")
+            #expect(await Self.run(pair, foreign).first?.tunnel?.error == EADDRNOTAVAIL)
+            let large = await pair.near.perform {
+                var outcome: ProbeOutcome?
+                guard let loop = try? ProbeLoop() else { return outcome }
+                let tunnel = Self.tunnel(to: VethPair.farAddress, mtu: 1501)
+                let echo = Echo(identifier: 1, number: 1, dataCount: 1453)
+                ProbeKit(loop).echo(echo, tunnel, timeout: .seconds(1)) { outcome = $0 }.start()
+                return outcome
+            }
+            #expect(large?.error == EMSGSIZE)
         }
     }
 
     @Test func `a connection is answered, refused, or not answered`() async throws {
         try await VethPair.with { pair in
             let listener = try await pair.far.perform { try Listener() }
-            let far = try Self.address(VethPair.farAddress)
-            let nobody = try Self.address("20.1.1.77")
-            await pair.near.perform {
-                let wait = Duration.milliseconds(500)
-                #expect(
-                    ConnectAttempt.connect(to: far, port: listener.port, timeout: wait).isAnswer)
-                #expect(ConnectAttempt.connect(to: far, port: 1, timeout: wait) == .refused)
-                #expect(ConnectAttempt.connect(to: nobody, port: 1, timeout: wait) == .timeout)
-            }
+            let outcomes = await Self.run(
+                pair, Self.subject(VethPair.farAddress, port: listener.port, from: nil),
+                Self.subject(VethPair.farAddress, from: nil), Self.subject(Self.nobody, from: nil))
+            #expect(outcomes.map(\.direct.result) == [.success, .refused, .timeout])
+            #expect(outcomes.allSatisfy { $0.tunnel == nil })
+        }
+    }
+
+    @Test func `more backends than are probed at once are all probed`() async throws {
+        try await VethPair.with { pair in
+            let listener = try await pair.far.perform { try Listener() }
+            let subjects = Array(
+                repeating: Self.subject(VethPair.farAddress, port: listener.port, from: nil),
+                count: 300)
+            let outcomes = await pair.near.perform { BackendTrial.run(subjects) }
+            #expect(outcomes.count == 300 && outcomes.allSatisfy { $0.direct.result == .success })
         }
     }
 }
@@ -78,7 +123,7 @@ private final class Listener: Sendable {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        try #require(listen(made, 1) == 0)
+        try #require(listen(made, 512) == 0)
         let named = unsafe withUnsafeMutablePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
                 unsafe getsockname(made, pointer, &length)

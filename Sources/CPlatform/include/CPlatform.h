@@ -77,19 +77,8 @@ int cplatform_epoll_watch(int epoll, int fd, int is_new, int for_writing);
 void cplatform_epoll_forget(int epoll, int fd);
 int cplatform_epoll_wait(int epoll, int *_Nonnull ready, int capacity, int milliseconds);
 
-/* Sockets of probes: non-blocking but the port's, closed on exec; or -1 with errno. Addresses are
- * in network order and have `count` bytes, four or sixteen; ports are in host order. */
-
-/* Hears TCP packets from `peer` to `port` of this host, also those that a firewall will drop. */
-int cplatform_probe_listener(const uint8_t *_Nonnull peer, int count, uint16_t port);
-
-/* Keeps a free TCP port of the address `own` from others while it is open; writes its number. */
-int cplatform_probe_port(const uint8_t *_Nonnull own, int count, uint16_t *_Nonnull port);
-
-/* Sends IP packets, whose addresses have `inner_count` bytes, inside packets to `end`, unfragmented
- * and from `own`, or from what the kernel chooses for NULL. What ICMP says of them is its error. */
-int cplatform_probe_tunnel(int inner_count, const uint8_t *_Nonnull end, int count,
-			   const uint8_t *_Nullable own);
-
-/* Begins a TCP connection; it is writable when that has ended, well or not. */
-int cplatform_probe_connect(const uint8_t *_Nonnull address, int count, uint16_t port);
+/* Takes one error from the queue of a socket with IP_RECVERR or IPV6_RECVERR, which has what ICMP said
+ * of packets that were sent. Returns its errno value, or 0 for one of this host's own making, and
+ * writes where the packet was to go: `count` bytes, four, sixteen or none, in network order. Returns
+ * -1 when there is none. */
+int cplatform_take_error(int fd, uint8_t *_Nonnull address, int *_Nonnull count);

@@ -68,7 +68,7 @@ struct ConnectionQuery {
         }
         if let text = query["client"] {
             guard let address = IPAddress(text) else {
-                throw AdminQuery.invalid("client", "'\(text)' is no IP address")
+                throw AdminQuery.invalid("client", "'\(text)' is not an IP address")
             }
             filter.client = address
         }
@@ -94,7 +94,7 @@ struct ConnectionQuery {
         let states = ConnectionState.allCases.filter { $0 != .free }
         guard let state = states.first(where: { $0.token == text }) else {
             let words = states.map(\.token).joined(separator: ", ")
-            throw AdminQuery.invalid("state", "'\(text)' is none of \(words)")
+            throw AdminQuery.invalid("state", "'\(text)' is not one of \(words)")
         }
         return state
     }

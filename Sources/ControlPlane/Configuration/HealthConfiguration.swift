@@ -29,7 +29,7 @@ public struct HealthConfiguration: Equatable, Sendable {
     public var rise = 2
     /// Failures in a row that make it unhealthy.
     public var fall = 3
-    /// How far an interval is stretched or cut at random, in percent.
+    /// By how much at most an interval is shortened at random, in percent.
     public var jitter = 10
     /// Port that is probed; `nil` means the backend's own, else the service's first.
     public var port: UInt16?

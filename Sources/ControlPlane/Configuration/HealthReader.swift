@@ -59,6 +59,17 @@ struct HealthReader {
             problems.error(
                 section.place("timeout"),
                 "a probe's timeout must not be longer than the interval: one ends before the next")
+        } else if ["interval", "timeout", "fall"].contains(where: section.has),
+            let prompt = health.longestPromptTimeout, health.timeout > prompt
+        {
+            let longest = ConfigurationWriter.text(health.longestUntilUnhealthy)
+            problems.warning(
+                section.place("timeout"),
+                """
+                a backend that fails may get connections for up to \(longest), longer than \
+                \(health.fall) intervals; a timeout of \(ConfigurationWriter.text(prompt)) or less \
+                keeps to them
+                """)
         }
     }
 

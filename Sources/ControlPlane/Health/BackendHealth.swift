@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import struct Foundation.Date
+internal import Glibc
 
 /// What probes found of a backend.
 public enum BackendHealth: String, Sendable, CaseIterable {
@@ -26,19 +27,43 @@ public enum ProbeResult: String, Sendable, CaseIterable {
 }
 
 /// The end of one probe.
-struct ProbeOutcome: Equatable, Sendable {
-    var result: ProbeResult
+public struct ProbeOutcome: Equatable, Sendable {
+    /// How it ended.
+    public var result: ProbeResult
     /// From sending to the end.
-    var took: Duration
+    public var took: Duration
     /// What was found, such as `status 503`; empty when the result says all.
-    var detail = ""
+    public var detail: String
+    /// The `errno` value that ended it; `nil` when none did.
+    public var error: Int32?
+    /// What ICMP said of its packets while nothing else came, an `errno` value; it may be forged.
+    public var rejection: Int32?
+
+    /// An end of its parts.
+    ///
+    /// - Parameters:
+    ///   - result: How it ended.
+    ///   - took: From sending to the end.
+    ///   - detail: What was found, when the result does not say all.
+    public init(result: ProbeResult, took: Duration, detail: String = "") {
+        self.result = result
+        self.took = took
+        self.detail = detail
+    }
+
+    /// What ICMP said when it was that the backend takes no tunnels: that of IPv4 speaks of the
+    /// protocol (RFC 792), that of IPv6 of a header that it does not know (RFC 4443 §3.4).
+    public var refusedTunnel: String? {
+        switch rejection {
+        case ENOPROTOOPT: "ICMP protocol unreachable"
+        case EPROTO: "ICMP unknown next header"
+        default: nil
+        }
+    }
 }
 
 /// What is known of a backend's health.
 public struct HealthState: Equatable, Sendable {
-    /// Upper bounds of ``durations``, in seconds.
-    public static let bounds = [0.001, 0.01, 0.1, 1.0]
-
     /// What follows from the probes so far.
     public private(set) var health = BackendHealth.unknown
     /// Why it is unhealthy; `nil` while it is not.
@@ -49,10 +74,8 @@ public struct HealthState: Equatable, Sendable {
     public private(set) var since: Date
     /// Probes by result.
     public private(set) var counts: [ProbeResult: UInt64] = [:]
-    /// Probes that took no longer than each of ``bounds``, and none of those before.
-    public private(set) var durations = [UInt64](repeating: 0, count: bounds.count)
-    /// Time of all probes, in seconds.
-    public private(set) var totalSeconds = 0.0
+    /// How long probes took.
+    public private(set) var durations = DurationHistogram([0.001, 0.01, 0.1, 1])
 
     private var successes = 0
     private var failures = 0
@@ -84,14 +107,12 @@ public struct HealthState: Equatable, Sendable {
         at date: Date
     ) -> Bool {
         counts[outcome.result, default: 0] += 1
-        let seconds = outcome.took.seconds
-        totalSeconds += seconds
-        if let bucket = Self.bounds.firstIndex(where: { seconds <= $0 }) { durations[bucket] += 1 }
+        durations.add(outcome.took)
         let before = health
         if outcome.result == .success {
             successes += 1
             failures = 0
-            let tenths = (seconds * 10_000).rounded() / 10
+            let tenths = (outcome.took.seconds * 10_000).rounded() / 10
             probe = "\(configuration.kind.rawValue) \(tenths) ms"
             if health == .unknown || successes >= configuration.rise {
                 health = .healthy

@@ -19,51 +19,47 @@ final class StreamAttempt: ProbeAttempt {
         super.init(loop, timeout: timeout, finish: finish)
     }
 
-    override func start() {
-        guard let socket = ProbeSocket(address.family, SOCK_STREAM) else { return end(by: errno) }
+    override func begin() throws(SocketError) {
+        let socket = try ProbeSocket(address.family, SOCK_STREAM)
         self.socket = socket
         // Closed by a reset: thousands of probes leave no connection in TIME_WAIT.
         var linger = linger(l_onoff: 1, l_linger: 0)
         _ = unsafe setsockopt(
             socket.descriptor, SOL_SOCKET, SO_LINGER, &linger,
             socklen_t(MemoryLayout<Glibc.linger>.size))
-        let refusal = socket.connect(address, port: port)
-        guard refusal == 0 || refusal == EINPROGRESS else { return end(by: refusal) }
-        watch(for: .writing) { [weak self] in self?.connected() }
-    }
-
-    private func watch(for interest: ProbeLoop.Interest, _ body: @escaping () -> Void) {
-        guard let socket else { return }
-        let refusal = loop.watch(socket.descriptor, for: interest, body)
-        if refusal != 0 { end(by: refusal) }
+        try socket.connect(address, port: port)
+        try loop.watch(socket.descriptor, for: .writing) { [weak self] in self?.connected() }
     }
 
     private func connected() {
-        guard let socket else { return }
-        let error = socket.pendingError
-        guard error == 0 else { return end(by: error) }
-        follow(dialogue.opened())
-        watch(for: .reading) { [weak self] in self?.readable() }
+        trying { () throws(SocketError) in
+            guard let socket else { return }
+            let error = socket.takePendingError()
+            guard error == 0 else { throw SocketError(error) }
+            follow(dialogue.opened())
+            guard !isOver else { return }
+            try loop.watch(socket.descriptor, for: .reading) { [weak self] in self?.readable() }
+        }
     }
 
     private func readable() {
-        while let received = socket?.receive() {
-            switch received {
-            case .failure(let error): return end(by: error.number)
-            case .success(let bytes) where bytes.isEmpty:
-                follow(dialogue.ended())
-                return end(.badReply, "closed without an answer")
-            case .success(let bytes): follow(dialogue.received(bytes))
+        trying { () throws(SocketError) in
+            for _ in 0..<ProbeSocket.mostReads {
+                guard let bytes = try socket?.receive() else { return }
+                if bytes.isEmpty {
+                    follow(dialogue.ended())
+                    return end(.badReply, "closed without an answer")
+                }
+                follow(dialogue.received(bytes))
             }
         }
     }
 
     private func follow(_ move: ProbeMove) {
-        if !move.send.isEmpty, let socket {
-            let refusal = socket.send(move.send)
-            if refusal != 0 { return end(by: refusal) }
+        trying { () throws(SocketError) in
+            if !move.send.isEmpty { try socket?.send(move.send) }
+            if let verdict = move.verdict { end(by: verdict) }
         }
-        if let verdict = move.verdict { end(by: verdict) }
     }
 
     override func cleanUp() {
@@ -96,28 +92,19 @@ final class DatagramAttempt: ProbeAttempt {
         super.init(loop, timeout: timeout, finish: finish)
     }
 
-    override func start() {
-        guard let socket = ProbeSocket(address.family, exchange.type, exchange.protocolNumber)
-        else { return end(by: errno) }
+    override func begin() throws(SocketError) {
+        let socket = try ProbeSocket(address.family, exchange.type, exchange.protocolNumber)
         self.socket = socket
         // Connected, it is handed only what comes from there.
-        for refusal in [
-            socket.connect(address, port: exchange.port), socket.send(exchange.question),
-        ]
-        where refusal != 0 {
-            return end(by: refusal)
-        }
-        let refusal = loop.watch(socket.descriptor, for: .reading) { [weak self] in
-            self?.readable()
-        }
-        if refusal != 0 { end(by: refusal) }
+        try socket.connect(address, port: exchange.port)
+        try socket.send(exchange.question)
+        try loop.watch(socket.descriptor, for: .reading) { [weak self] in self?.readable() }
     }
 
     private func readable() {
-        while let received = socket?.receive() {
-            switch received {
-            case .failure(let error): return end(by: error.number)
-            case .success(let bytes):
+        trying { () throws(SocketError) in
+            for _ in 0..<ProbeSocket.mostReads {
+                guard let bytes = try socket?.receive() else { return }
                 if let verdict = exchange.judge(bytes) { return end(by: verdict) }
             }
         }
@@ -148,32 +135,5 @@ extension DatagramAttempt.Exchange {
             let message = family == .ipv4 ? InnerPacket(bytes[...])?.payload ?? [] : bytes
             return echo.isAnswered(by: message, family) ? .success : nil
         }
-    }
-}
-
-/// An echo request that is told from others by its identifier and number.
-struct Echo: Equatable {
-    var identifier: UInt16
-    var number: UInt16
-    /// Bytes of data behind the header.
-    var dataCount = 32
-
-    /// The message, its checksum right in IPv4 and 0 in IPv6, which covers addresses, too.
-    func request(_ family: AddressFamily) -> [UInt8] {
-        var message = WireBytes()
-        message.put(UInt16(family == .ipv4 ? 8 << 8 : 128 << 8))
-        message.put(UInt16(0))
-        message.put(identifier)
-        message.put(number)
-        message.bytes += [UInt8](repeating: 0x78, count: dataCount)
-        if family == .ipv4 { message.set(WireBytes.checksum(message.bytes), at: 2) }
-        return message.bytes
-    }
-
-    /// Whether a message is the reply, with all of the data.
-    func isAnswered(by message: [UInt8], _ family: AddressFamily) -> Bool {
-        message.count == 8 + dataCount && message[0] == (family == .ipv4 ? 0 : 129)
-            && WireBytes.number(message[...], at: 4, as: UInt16.self) == identifier
-            && WireBytes.number(message[...], at: 6, as: UInt16.self) == number
     }
 }

@@ -23,32 +23,18 @@ struct HealthTarget: Equatable, Sendable {
     var isTrusted = false
 }
 
-/// A tunnel to a backend, and what is sent inside.
-struct Tunnel: Hashable, Sendable {
-    /// Destination of the inner packet.
-    var vip: IPAddress
-    /// Its port.
-    var port: UInt16
-    /// Source of the inner packet: the interface's address of the VIP's family.
-    var source: IPAddress
-    /// Destination of the outer packet.
-    var backend: IPAddress
-    /// Source of the outer packet: the interface's address of the backend's family.
-    var outerSource: IPAddress
-    /// Bytes of the largest inner packet that fits the interface's MTU.
-    var largestPacket: Int
-}
-
 extension HealthTarget {
     /// What to probe of services that have health checks; backends that share another service's
     /// are probed once, as the owner's.
     ///
     /// - Parameters:
     ///   - services: As they run.
+    ///   - encapsulation: What says where tunnels come from.
     ///   - observed: The interface's addresses and MTU.
     /// - Returns: One for each backend.
     static func targets(
-        of services: [SnapshotCompiler.CompiledService], _ observed: ObservedState
+        of services: [SnapshotCompiler.CompiledService],
+        _ encapsulation: EncapsulationConfiguration, _ observed: ObservedState
     ) -> [HealthTarget] {
         var targets: [HealthTarget] = []
         for service in services where service.configuration.backendsFrom == nil {
@@ -62,7 +48,9 @@ extension HealthTarget {
                             service: service.configuration.name,
                             endpoint: backend.configuration.endpoint),
                         name: backend.configuration.name, configuration: health,
-                        way: way(to: backend.configuration, of: service.configuration, observed)))
+                        way: way(
+                            to: backend.configuration, of: service.configuration, encapsulation,
+                            observed)))
             }
         }
         return targets
@@ -70,19 +58,14 @@ extension HealthTarget {
 
     private static func way(
         to backend: BackendConfiguration, of service: ServiceConfiguration,
-        _ observed: ObservedState
+        _ encapsulation: EncapsulationConfiguration, _ observed: ObservedState
     ) -> Way {
         let health = service.policy.health
         let port = service.probedPort(health) ?? 0
-        if health.isTunnelled(in: service.mode), let vip = service.vips.first?.network,
-            let source = observed.address(vip.family),
-            let outerSource = observed.address(backend.address.family)
+        if health.isTunnelled(in: service.mode),
+            let tunnel = Tunnel(to: backend, of: service, port: port, encapsulation, observed)
         {
-            let overhead = backend.address.family == .ipv4 ? 20 : 40
-            return .tunnel(
-                Tunnel(
-                    vip: vip, port: port, source: source, backend: backend.address,
-                    outerSource: outerSource, largestPacket: observed.mtu - overhead))
+            return .tunnel(tunnel)
         }
         return .direct(port: health.port ?? backend.port ?? port)
     }

@@ -3,7 +3,7 @@
 /// One probe on its way: it ends once, by what it finds or by its timeout.
 class ProbeAttempt {
     let loop: ProbeLoop
-    private let began = ContinuousClock.now
+    let began = ContinuousClock.now
     private var finish: ((ProbeOutcome) -> Void)?
 
     /// An attempt that is not sent yet.
@@ -19,25 +19,38 @@ class ProbeAttempt {
     }
 
     /// Sends what is to be sent.
-    func start() {}
+    final func start() {
+        trying { () throws(SocketError) in try begin() }
+    }
+
+    /// What ``start()`` does.
+    func begin() throws(SocketError) {}
 
     /// Closes what was opened.
     func cleanUp() {}
 
-    /// Takes a packet that came from a VIP; only for those inside a tunnel.
-    func take(_ packet: InnerPacket) {}
+    /// What ICMP says of the packets that were sent, an `errno` value.
+    ///
+    /// It may be forged, so it ends no attempt; it tells what one that got no answer is due to.
+    var rejection: Int32? { nil }
 
     var isOver: Bool { finish == nil }
 
-    func end(_ result: ProbeResult, _ detail: String = "") {
-        guard let finish else { return }
-        cancel()
-        finish(ProbeOutcome(result: result, took: .now - began, detail: detail))
+    /// Does what ends the attempt if it fails.
+    final func trying(_ body: () throws(SocketError) -> Void) {
+        do throws(SocketError) { try body() } catch {
+            let outcome = error.outcome
+            end(outcome.result, outcome.detail, error: error.number)
+        }
     }
 
-    func end(by error: Int32) {
-        let outcome = SocketError(error).outcome
-        end(outcome.result, outcome.detail)
+    func end(_ result: ProbeResult, _ detail: String = "", error: Int32? = nil) {
+        guard let finish else { return }
+        var outcome = ProbeOutcome(result: result, took: .now - began, detail: detail)
+        outcome.error = error
+        if result == .timeout { outcome.rejection = rejection }
+        cancel()
+        finish(outcome)
     }
 
     func end(by verdict: ProbeMove.Verdict) {

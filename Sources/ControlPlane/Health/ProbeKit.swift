@@ -6,132 +6,131 @@ internal import NIOSSL
 /// What probes are made of and sent with, shared by all backends.
 final class ProbeKit {
     let loop: ProbeLoop
-    let sockets = TunnelSockets()
+    let sockets: TunnelSockets
     private var context: NIOSSLContext?
-    /// Who waits for packets from VIPs, by port and by echo identifier.
-    private var byPort: [UInt16: ProbedBackend] = [:]
-    private var byIdentifier: [UInt16: ProbedBackend] = [:]
 
-    init(_ loop: ProbeLoop) { self.loop = loop }
-
-    // MARK: Answers from VIPs
-
-    func register(_ backend: ProbedBackend) {
-        guard let inbox = backend.inbox else { return }
-        if let port = inbox.port { byPort[port] = backend }
-        byIdentifier[inbox.identifier] = backend
+    init(_ loop: ProbeLoop) {
+        self.loop = loop
+        sockets = TunnelSockets(loop)
     }
-
-    func unregister(_ backend: ProbedBackend) {
-        for (port, owner) in byPort where owner === backend { byPort[port] = nil }
-        for (identifier, owner) in byIdentifier where owner === backend {
-            byIdentifier[identifier] = nil
-        }
-    }
-
-    /// Gives a packet to the backend whose probe it answers, if it is for one.
-    func deliver(_ packet: InnerPacket) {
-        let payload = packet.payload[...]
-        guard payload.count >= 8 else { return }
-        let backend: ProbedBackend?
-        switch packet.transport {
-        case InnerPacket.tcp, InnerPacket.udp: backend = byPort[WireBytes.number(payload, at: 2)]
-        case InnerPacket.icmpv4, InnerPacket.icmpv6:
-            backend = byIdentifier[WireBytes.number(payload, at: 4)]
-        default: backend = nil
-        }
-        guard let backend, case .tunnel(let tunnel) = backend.target.way,
-            packet.source == tunnel.vip, packet.destination == tunnel.source
-        else { return }
-        backend.take(packet)
-    }
-
-    // MARK: Attempts
 
     typealias Finish = (ProbeOutcome) -> Void
 
     /// A probe of a backend's own address.
     func direct(
-        _ target: HealthTarget, port: UInt16, echo: Echo, finish: @escaping Finish
+        _ health: HealthConfiguration, to address: IPAddress, port: UInt16, echo: Echo,
+        finish: @escaping Finish
     ) -> ProbeAttempt {
-        let address = target.key.endpoint.address
-        let timeout = target.configuration.timeout
-        switch target.configuration.kind {
+        switch health.kind {
         case .dns:
             return DatagramAttempt(
-                loop, to: address, .init(dialogue(of: target), port: port), timeout: timeout,
-                finish: finish)
+                loop, to: address, .init(question(of: health), port: port),
+                timeout: health.timeout, finish: finish)
         case .icmp:
             return DatagramAttempt(
-                loop, to: address, .init(echo, address.family), timeout: timeout, finish: finish)
+                loop, to: address, .init(echo, address.family), timeout: health.timeout,
+                finish: finish)
         case .tcp, .http, .https, .none:
             return StreamAttempt(
-                loop, to: address, port: port, stream(of: target, host: address),
-                timeout: timeout, finish: finish)
+                loop, to: address, port: port, dialogue(of: health, host: address),
+                timeout: health.timeout, finish: finish)
         }
     }
 
     /// A probe of the VIP through the backend's tunnel.
+    ///
+    /// - Parameters:
+    ///   - health: What is asked.
+    ///   - tunnel: Where.
+    ///   - port: What it comes from; `nil` for a kind that has no ports.
+    ///   - echo: What is sent in that case.
+    ///   - finish: Called with what came of it.
+    /// - Returns: The probe, to be started.
     func tunnelled(
-        _ target: HealthTarget, _ tunnel: Tunnel, _ port: ReservedPort?, echo: Echo,
+        _ health: HealthConfiguration, _ tunnel: Tunnel, from port: ReservedPort?, echo: Echo,
         finish: @escaping Finish
     ) -> ProbeAttempt {
-        guard let port else { return self.echo(target, tunnel, echo, finish: finish) }
-        let timeout = target.configuration.timeout
-        guard target.configuration.kind == .dns else {
-            return TunnelStreamAttempt(
-                loop, sockets, tunnel, from: port, stream(of: target, host: tunnel.vip),
-                timeout: timeout, finish: finish)
+        guard let port else {
+            return self.echo(echo, tunnel, timeout: health.timeout, finish: finish)
         }
-        let question = dialogue(of: target)
+        guard port.transport == .udp else {
+            return TunnelStreamAttempt(
+                loop, sockets, tunnel, from: port, dialogue(of: health, host: tunnel.vip),
+                timeout: health.timeout, finish: finish)
+        }
+        let question = question(of: health)
         return TunnelDatagramAttempt(
-            loop, sockets, tunnel,
-            .datagram(question.question, from: port.number, in: tunnel), timeout: timeout,
-            judge: { packet in
-                packet.transport == InnerPacket.udp
-                    ? question.judge(Array(packet.payload.dropFirst(8))) : nil
-            }, finish: finish)
+            loop, sockets, tunnel, port.inbox,
+            .datagram(question.question, from: port.number, in: tunnel), timeout: health.timeout,
+            judge: { question.judge(Array($0.payload.dropFirst(8))) }, finish: finish)
     }
 
     /// An echo request through the tunnel.
     func echo(
-        _ target: HealthTarget, _ tunnel: Tunnel, _ echo: Echo, finish: @escaping Finish
+        _ echo: Echo, _ tunnel: Tunnel, timeout: Duration, finish: @escaping Finish
     ) -> ProbeAttempt {
         let family = tunnel.vip.family
         return TunnelDatagramAttempt(
-            loop, sockets, tunnel, .echo(echo, in: tunnel), timeout: target.configuration.timeout,
+            loop, sockets, tunnel, .echo(family, echo.identifier), .echo(echo, in: tunnel),
+            timeout: timeout,
             judge: { echo.isAnswered(by: $0.payload, family) ? .success : nil }, finish: finish)
+    }
+
+    /// Two echo requests through the tunnel, a small one and one of full size: only when the small
+    /// one is answered does the other's fate say anything.
+    ///
+    /// - Parameters:
+    ///   - tunnel: The tunnel.
+    ///   - byteCount: Bytes of the large packet inside it.
+    ///   - identifier: Tells its echo requests from others'.
+    ///   - number: The same.
+    ///   - timeout: How long an answer may take.
+    ///   - finish: Called with whether the large packet got through; `nil` when nothing did.
+    /// - Returns: Both, to be started.
+    func fullSize(
+        _ tunnel: Tunnel, _ byteCount: Int, identifier: UInt16, number: UInt16,
+        timeout: Duration, finish: @escaping (Bool?) -> Void
+    ) -> [ProbeAttempt] {
+        let headers = (tunnel.vip.family == .ipv4 ? 20 : 40) + 8
+        var answered: [Int: Bool] = [:]
+        let sizes = [8, max(8, byteCount - headers)]
+        return sizes.indices.map { index in
+            let echo = Echo(identifier: identifier, number: number, dataCount: sizes[index])
+            return self.echo(echo, tunnel, timeout: timeout) { outcome in
+                answered[index] = outcome.result == .success
+                guard let small = answered[0], let large = answered[1] else { return }
+                finish(small ? large : nil)
+            }
+        }
     }
 
     /// Whether the backend's host answers at its own address: a refusal is an answer, too.
     func reachability(
-        of target: HealthTarget, _ tunnel: Tunnel, echo: Echo, finish: @escaping Finish
+        _ health: HealthConfiguration, _ tunnel: Tunnel, echo: Echo, finish: @escaping Finish
     ) -> ProbeAttempt {
-        let timeout = target.configuration.timeout
-        guard [.tcp, .http, .https].contains(target.configuration.kind) else {
+        guard [.tcp, .http, .https].contains(health.kind) else {
             return DatagramAttempt(
-                loop, to: tunnel.backend, .init(echo, tunnel.backend.family), timeout: timeout,
-                finish: finish)
+                loop, to: tunnel.backend, .init(echo, tunnel.backend.family),
+                timeout: health.timeout, finish: finish)
         }
         return StreamAttempt(
-            loop, to: tunnel.backend, port: tunnel.port, ConnectDialogue(), timeout: timeout,
-            finish: finish)
+            loop, to: tunnel.backend, port: tunnel.port, ConnectDialogue(),
+            timeout: health.timeout, finish: finish)
     }
 
-    private func dialogue(of target: HealthTarget) -> DatagramDialogue {
-        .dns(id: .random(in: .min ... .max), name: target.configuration.query)
+    private func question(of health: HealthConfiguration) -> DatagramDialogue {
+        .dns(id: .random(in: .min ... .max), name: health.query)
     }
 
-    private func stream(of target: HealthTarget, host: IPAddress) -> any ProbeDialogue {
-        let configuration = target.configuration
-        guard [.http, .https].contains(configuration.kind) else { return ConnectDialogue() }
+    private func dialogue(of health: HealthConfiguration, host: IPAddress) -> any ProbeDialogue {
+        guard [.http, .https].contains(health.kind) else { return ConnectDialogue() }
         let name = Endpoint(address: host, port: nil).hostText
-        let http = HTTPDialogue(configuration, host: name)
-        guard configuration.kind == .https else { return http }
+        let http = HTTPDialogue(health, host: name)
+        guard health.kind == .https else { return http }
         do {
             let shared = try context ?? TLSDialogue.makeContext()
             context = shared
-            return try TLSDialogue(http, host: configuration.host, shared)
+            return try TLSDialogue(http, host: health.host, shared)
         } catch {
             return UnusableDialogue(reason: "TLS: \(error)")
         }
@@ -148,6 +147,3 @@ private final class UnusableDialogue: ProbeDialogue {
     func received(_: [UInt8]) -> ProbeMove { .bad(reason) }
     func ended() -> ProbeMove { .bad(reason) }
 }
-
-/// The thread's `errno`.
-func lastError() -> Int32 { errno }

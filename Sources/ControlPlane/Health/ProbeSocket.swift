@@ -5,16 +5,27 @@ internal import Glibc
 
 /// A socket of a probe: non-blocking, and closed when nothing refers to it.
 final class ProbeSocket {
+    /// Times that a socket is read at one wake-up: what floods one keeps no other and no timer
+    /// waiting.
+    static let mostReads = 64
+    /// What the largest IP packet has.
+    private static let mostBytes = 65536
+
     let descriptor: Int32
 
-    /// Takes a descriptor over; `nil` when it is none.
-    init?(_ descriptor: Int32) {
-        guard descriptor >= 0 else { return nil }
+    /// Takes a descriptor over.
+    ///
+    /// - Parameter descriptor: What the call that makes it returned.
+    /// - Throws: Its error when that is no descriptor.
+    init(_ descriptor: Int32) throws(SocketError) {
+        guard descriptor >= 0 else { throw .last }
         self.descriptor = descriptor
     }
 
-    convenience init?(_ family: AddressFamily, _ type: __socket_type, _ protocolNumber: Int32 = 0) {
-        self.init(
+    convenience init(
+        _ family: AddressFamily, _ type: __socket_type, _ protocolNumber: Int32 = 0
+    ) throws(SocketError) {
+        try self.init(
             socket(
                 family == .ipv4 ? AF_INET : AF_INET6,
                 Int32(type.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue),
@@ -23,53 +34,71 @@ final class ProbeSocket {
 
     deinit { close(descriptor) }
 
-    /// `errno` of binding or connecting; 0 when done, `EINPROGRESS` when it goes on.
-    func bind(_ address: IPAddress, port: UInt16 = 0) -> Int32 {
-        unsafe Self.withAddress(address, port) { pointer, length in
+    func bind(_ address: IPAddress, port: UInt16 = 0) throws(SocketError) {
+        let error = unsafe Self.withAddress(address, port) { pointer, length in
             unsafe Glibc.bind(descriptor, pointer, length) == 0 ? 0 : errno
         }
+        guard error == 0 else { throw SocketError(error) }
     }
 
-    func connect(_ address: IPAddress, port: UInt16) -> Int32 {
-        unsafe Self.withAddress(address, port) { pointer, length in
+    /// Connects, or begins to: the socket is writable when that has ended.
+    func connect(_ address: IPAddress, port: UInt16) throws(SocketError) {
+        let error = unsafe Self.withAddress(address, port) { pointer, length in
             unsafe Glibc.connect(descriptor, pointer, length) == 0 ? 0 : errno
         }
+        guard error == 0 || error == EINPROGRESS else { throw SocketError(error) }
     }
 
-    /// `errno` of sending; 0 when done.
-    func send(_ bytes: [UInt8], to address: IPAddress) -> Int32 {
-        unsafe Self.withAddress(address, 0) { pointer, length in
+    func send(_ bytes: [UInt8], to address: IPAddress) throws(SocketError) {
+        let error = unsafe Self.withAddress(address, 0) { pointer, length in
             let count = unsafe bytes.withUnsafeBytes { bytes in
                 unsafe sendto(
                     descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL),
                     pointer, length)
             }
-            return count == bytes.count ? 0 : errno
+            return count < 0 ? errno : count == bytes.count ? 0 : ENOBUFS
         }
+        guard error == 0 else { throw SocketError(error) }
     }
 
-    func send(_ bytes: [UInt8]) -> Int32 {
+    func send(_ bytes: [UInt8]) throws(SocketError) {
         let count = unsafe bytes.withUnsafeBytes { bytes in
             unsafe Glibc.send(
                 descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
         }
-        return count == bytes.count ? 0 : errno
+        guard count >= 0 else { throw .last }
+        guard count == bytes.count else { throw SocketError(ENOBUFS) }
     }
 
     /// What has arrived: `nil` when there is nothing yet, empty at the end.
-    func receive() -> Result<[UInt8], SocketError>? {
-        var buffer = [UInt8](repeating: 0, count: 65536)
-        let count = unsafe recv(descriptor, &buffer, buffer.count, 0)
-        if count < 0 { return errno == EAGAIN || errno == EINTR ? nil : .failure(.init(errno)) }
-        return .success(Array(buffer.prefix(count)))
+    func receive() throws(SocketError) -> [UInt8]? {
+        var error: Int32 = 0
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: Self.mostBytes) { buffer, count in
+            let received = unsafe recv(descriptor, buffer.baseAddress, buffer.count, 0)
+            if received < 0 { error = errno }
+            count = max(0, received)
+        }
+        if error == EAGAIN || error == EINTR { return nil }
+        guard error == 0 else { throw SocketError(error) }
+        return bytes
     }
 
-    /// An error that is pending on the socket, as of a connection that was refused; 0 for none.
-    var pendingError: Int32 {
+    /// Takes an error that is pending on the socket, as of a connection that was refused; 0 for
+    /// none.
+    func takePendingError() -> Int32 {
         var error: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
         _ = unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length)
         return error
+    }
+
+    /// Takes what ICMP said of a packet that was sent, on a socket with `IP_RECVERR`: an `errno`
+    /// value, 0 for what the host itself said, and where the packet was to go; `nil` for nothing.
+    func takeQueuedError() -> (number: Int32, destination: IPAddress?)? {
+        var bytes = [UInt8](repeating: 0, count: 16)
+        var count: Int32 = 0
+        let number = unsafe cplatform_take_error(descriptor, &bytes, &count)
+        return number < 0 ? nil : (number, IPAddress(bytes: bytes[..<Int(count)]))
     }
 
     /// The port that the kernel chose.
@@ -117,26 +146,5 @@ final class ProbeSocket {
                 unsafe body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
             }
         }
-    }
-}
-
-/// Why a socket did not do what it was asked.
-struct SocketError: Error, Equatable {
-    let number: Int32
-
-    init(_ number: Int32) { self.number = number }
-
-    /// How a probe ends by it.
-    var outcome: (result: ProbeResult, detail: String) {
-        switch number {
-        case ECONNREFUSED: (.refused, "refused")
-        case ECONNRESET, EPIPE: (.badReply, "reset")
-        case ETIMEDOUT, EHOSTUNREACH, EHOSTDOWN: (.timeout, Self.text(number))
-        default: (.error, Self.text(number))
-        }
-    }
-
-    private static func text(_ number: Int32) -> String {
-        unsafe String(cString: strerror(number))
     }
 }

@@ -2,10 +2,40 @@
 internal import DataPlane
 internal import Glibc
 
+/// A probe inside a tunnel.
+class TunnelledAttempt: ProbeAttempt {
+    /// How far back an error by ICMP still says what a probe got no answer for: Linux sends one a
+    /// second to a host at most, however many probes draw one.
+    private static let errorMemory = Duration.seconds(2)
+
+    let sockets: TunnelSockets
+    let tunnel: Tunnel
+    let inbox: TunnelInbox
+
+    init(
+        _ loop: ProbeLoop, _ sockets: TunnelSockets, _ tunnel: Tunnel, _ inbox: TunnelInbox,
+        timeout: Duration, finish: @escaping (ProbeOutcome) -> Void
+    ) {
+        self.sockets = sockets
+        self.tunnel = tunnel
+        self.inbox = inbox
+        super.init(loop, timeout: timeout, finish: finish)
+    }
+
+    override func begin() throws(SocketError) { sockets.expect(self) }
+
+    /// Takes a packet that came from the VIP.
+    func take(_ packet: InnerPacket) {}
+
+    override var rejection: Int32? {
+        sockets.rejection(of: tunnel.backend, since: began - Self.errorMemory)
+    }
+
+    override func cleanUp() { sockets.forget(self) }
+}
+
 /// A dialogue over a TCP connection to the VIP, inside a tunnel.
-final class TunnelStreamAttempt: ProbeAttempt {
-    private let sockets: TunnelSockets
-    private let tunnel: Tunnel
+final class TunnelStreamAttempt: TunnelledAttempt {
     private let dialogue: any ProbeDialogue
     private var stream: TunnelStream
 
@@ -13,25 +43,27 @@ final class TunnelStreamAttempt: ProbeAttempt {
         _ loop: ProbeLoop, _ sockets: TunnelSockets, _ tunnel: Tunnel, from port: ReservedPort,
         _ dialogue: any ProbeDialogue, timeout: Duration, finish: @escaping (ProbeOutcome) -> Void
     ) {
-        self.sockets = sockets
-        self.tunnel = tunnel
         self.dialogue = dialogue
         stream = TunnelStream(
             from: tunnel.source, port: port.number, to: tunnel.vip, port: tunnel.port,
             initialSequence: .random(in: .min ... .max))
-        super.init(loop, timeout: timeout, finish: finish)
+        super.init(loop, sockets, tunnel, port.inbox, timeout: timeout, finish: finish)
     }
 
-    override func start() { send(stream.open()) }
+    override func begin() throws(SocketError) {
+        try super.begin()
+        try sockets.send(stream.open(), into: tunnel)
+    }
 
-    private func send(_ packet: InnerPacket) {
-        let refusal = sockets.send(packet, into: tunnel)
-        if refusal != 0 { end(by: refusal) }
+    private func send(_ packets: [InnerPacket]) {
+        trying { () throws(SocketError) in
+            for packet in packets { try sockets.send(packet, into: tunnel) }
+        }
     }
 
     override func take(_ packet: InnerPacket) {
-        let (event, answer) = stream.receive(packet)
-        if let answer { send(answer) }
+        let (event, answers) = stream.receive(packet)
+        send(answers)
         switch event {
         case .nothing: break
         case .opened: follow(dialogue.opened())
@@ -50,37 +82,37 @@ final class TunnelStreamAttempt: ProbeAttempt {
     }
 
     private func follow(_ move: ProbeMove) {
-        for packet in stream.send(move.send) { send(packet) }
+        send(stream.send(move.send))
         if let verdict = move.verdict { end(by: verdict) }
     }
 
-    override func cleanUp() { _ = sockets.send(stream.reset(), into: tunnel) }
+    override func cleanUp() {
+        super.cleanUp()
+        for packet in stream.reset() { try? sockets.send(packet, into: tunnel) }
+    }
 }
 
 /// A question to the VIP and its answer, in one packet each, inside a tunnel.
-final class TunnelDatagramAttempt: ProbeAttempt {
-    private let sockets: TunnelSockets
-    private let tunnel: Tunnel
+final class TunnelDatagramAttempt: TunnelledAttempt {
     private let packet: InnerPacket
     private let judge: (InnerPacket) -> ProbeMove.Verdict?
 
     /// A question that is sent at the start; `judge` says what an answer means, `nil` when it is
     /// none to this question.
     init(
-        _ loop: ProbeLoop, _ sockets: TunnelSockets, _ tunnel: Tunnel, _ packet: InnerPacket,
-        timeout: Duration, judge: @escaping (InnerPacket) -> ProbeMove.Verdict?,
+        _ loop: ProbeLoop, _ sockets: TunnelSockets, _ tunnel: Tunnel, _ inbox: TunnelInbox,
+        _ packet: InnerPacket, timeout: Duration,
+        judge: @escaping (InnerPacket) -> ProbeMove.Verdict?,
         finish: @escaping (ProbeOutcome) -> Void
     ) {
-        self.sockets = sockets
-        self.tunnel = tunnel
         self.packet = packet
         self.judge = judge
-        super.init(loop, timeout: timeout, finish: finish)
+        super.init(loop, sockets, tunnel, inbox, timeout: timeout, finish: finish)
     }
 
-    override func start() {
-        let refusal = sockets.send(packet, into: tunnel, isWhole: true)
-        if refusal != 0 { end(by: refusal) }
+    override func begin() throws(SocketError) {
+        try super.begin()
+        try sockets.send(packet, into: tunnel, isWhole: true)
     }
 
     override func take(_ packet: InnerPacket) {

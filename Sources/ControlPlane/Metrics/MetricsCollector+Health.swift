@@ -29,14 +29,7 @@ extension MetricsCollector {
         let name = "xdplb_health_check_duration_seconds"
         out.family(name, .histogram, "Time a probe took.")
         for (labels, state) in probed {
-            var sum: UInt64 = 0
-            for (bound, count) in zip(["0.001", "0.01", "0.1", "1"], state.durations) {
-                sum += count
-                out.sample("\(name)_bucket", labels + [("le", bound)], sum)
-            }
-            out.sample("\(name)_bucket", labels + [("le", "+Inf")], state.count)
-            out.sample("\(name)_sum", labels, state.totalSeconds)
-            out.sample("\(name)_count", labels, state.count)
+            out.histogram(name, labels, state.durations)
         }
     }
 }

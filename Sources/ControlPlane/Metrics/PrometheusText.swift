@@ -39,7 +39,7 @@ struct PrometheusText {
         _ name: String, _ labels: [(String, String)], _ histogram: DurationHistogram
     ) {
         for (bound, count) in zip(histogram.bounds, histogram.cumulativeCounts) {
-            sample("\(name)_bucket", labels + [("le", "\(bound)")], count)
+            sample("\(name)_bucket", labels + [("le", Self.number(bound))], count)
         }
         sample("\(name)_bucket", labels + [("le", "+Inf")], histogram.count)
         sample("\(name)_sum", labels, histogram.sum)

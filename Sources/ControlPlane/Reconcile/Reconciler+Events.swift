@@ -23,7 +23,7 @@ extension Reconciler {
     }
 
     /// Tells of the interface and of next hops that stopped answering.
-    func tellOfLink(_ before: ObservedState) {
+    func tellOfInterface(_ before: ObservedState) {
         let name = desired.configuration.interface.name
         if observed.isUp != before.isUp {
             events.record(

@@ -23,7 +23,8 @@ extension Reconciler {
     /// - Parameter trusted: Those that count as healthy until probes say otherwise.
     func probe(trusting trusted: SnapshotCompiler.HealthTable = [:]) {
         guard let checker else { return }
-        var targets = HealthTarget.targets(of: running.services, observed)
+        var targets = HealthTarget.targets(
+            of: running.services, desired.configuration.encapsulation, observed)
         let before = health
         health = [:]
         for index in targets.indices {

@@ -24,7 +24,7 @@ extension Reconciler {
         _ states: [IdentityRegistry.BackendKey: HealthState]
     ) -> ServiceView {
         let counts = service.maglev.slotCounts
-        let past = history[service.configuration.name] ?? TableHistory()
+        let past = history.tables(of: service.id)
         return ServiceView(
             id: service.id, configuration: service.configuration,
             keys: service.configuration.keys,
@@ -43,7 +43,7 @@ extension Reconciler {
         let key = IdentityRegistry.BackendKey(
             service: owner, endpoint: backend.configuration.endpoint)
         let mark = desired.marks[key]
-        let eligibility = eligibleSince[backend.identity.id]?.since ?? startedAt
+        let eligibility = history.eligibilityChanged(of: backend.identity.id) ?? startedAt
         let state = states[key]
         return BackendView(
             id: backend.identity.id, configuration: backend.configuration,

@@ -24,28 +24,8 @@ public actor Reconciler: ControlPlaneService {
     var health: SnapshotCompiler.HealthTable = [:]
     var lastReload = ReloadState()
     var confirmation: Confirmation?
-    var history: [String: TableHistory] = [:]
-    var eligibleSince: [UInt16: Eligibility] = [:]
+    var history = PublicationHistory()
     let gate = Gate()
-
-    /// How often a service's table was built, and how many slots moved.
-    struct TableHistory {
-        var rebuilds = 0
-        var movedSlots = 0
-        var buildTimes = DurationHistogram(ServiceView.buildTimeBounds)
-
-        mutating func add(_ service: SnapshotCompiler.CompiledService, moved: Int) {
-            rebuilds += 1
-            movedSlots += moved
-            buildTimes.add(service.buildTime)
-        }
-    }
-
-    /// Whether a backend is eligible, and since when.
-    struct Eligibility {
-        var isEligible: Bool
-        var since: Date
-    }
 
     /// What the reconciler starts from.
     public struct Start: Sendable {
@@ -135,9 +115,7 @@ public actor Reconciler: ControlPlaneService {
         generation = start.generation
         observed = start.observed
         running = try start.compile()
-        for service in running.services {
-            history[service.configuration.name, default: TableHistory()].add(service, moved: 0)
-        }
+        history.note(running, at: startedAt)
     }
 
     /// Publishes the first plan again, now to the steering program as well.
@@ -145,7 +123,6 @@ public actor Reconciler: ControlPlaneService {
         try await link.publish(running.plan)
         appliedAt = Date()
         if let source { source.store.keep(source.text, generation: generation) }
-        noteEligibility()
         for service in running.services
         where !service.isUp && !service.backends.contains(where: { $0.health == .unknown }) {
             tell(.serviceWithoutBackend, service)
@@ -168,7 +145,7 @@ public actor Reconciler: ControlPlaneService {
             observed = before
             return false
         }
-        tellOfLink(before)
+        tellOfInterface(before)
         return true
     }
 
@@ -338,23 +315,13 @@ public actor Reconciler: ControlPlaneService {
         let began = ContinuousClock.now
         try await link.publish(next.plan)
         let took = ContinuousClock.now - began
-        for service in next.services {
-            guard let before = running.services.first(where: { $0.id == service.id }) else {
-                history[service.configuration.name] = TableHistory()
-                history[service.configuration.name]?.add(service, moved: 0)
-                continue
-            }
-            guard before.maglev !== service.maglev else { continue }
-            history[service.configuration.name, default: TableHistory()].add(
-                service, moved: before.maglev.movedSlots(to: service.maglev))
-        }
         let before = running
         let trusted = unprobed()
         running = next
         self.desired = desired
         generation = next.plan.generation
         appliedAt = Date()
-        noteEligibility()
+        history.note(running, since: before, at: appliedAt)
         probe(trusting: trusted)
         var fields = [
             (name: "generation", value: "\(generation)"), ("by", user),
@@ -365,16 +332,6 @@ public actor Reconciler: ControlPlaneService {
         if let change { fields.append(("change", change)) }
         events.record(.generationApplied, .info, fields)
         tellOfServices(since: before)
-    }
-
-    private func noteEligibility() {
-        for backend in running.services.flatMap(\.backends) {
-            let isEligible = backend.reason == nil
-            if eligibleSince[backend.identity.id]?.isEligible != isEligible {
-                eligibleSince[backend.identity.id] = Eligibility(
-                    isEligible: isEligible, since: Date())
-            }
-        }
     }
 
     /// Whether two plans differ in nothing but their generation.

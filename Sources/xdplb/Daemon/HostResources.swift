@@ -20,6 +20,7 @@ enum HostResources {
     ///   - workers: Workers there are.
     ///   - allowed: CPUs that the process may run on.
     ///   - near: CPUs of the NIC's node; none when it is bound to none.
+    /// - Returns: A CPU for each worker, in the order of their numbers.
     static func cpus(
         configured: [Int]?, workers: Int, allowed: [Int], near: [Int]
     ) -> [Int?] {

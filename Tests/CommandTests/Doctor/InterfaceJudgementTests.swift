@@ -38,8 +38,9 @@ import Testing
         JudgementCase(
             "a veth whose other end is wider", driver("veth", features: [], .untried),
             """
-            FAIL driver eth0: veth, with 1 RX queues for more TX queues of its other end: it takes \
-            no XDP program so; start is refused -> where its other end is: ethtool -L PEER rx 1 tx 1
+            FAIL driver eth0: veth, with 1 RX queues for more TX queues of its other end: the \
+            driver accepts no XDP program with these queues; start is refused -> where its other end \
+            is: ethtool -L PEER rx 1 tx 1
             """),
         JudgementCase(
             "a driver without XDP", driver("e1000", features: [], .untried),

@@ -132,7 +132,7 @@ import Testing
     }
 
     private static func backend(
-        _ direct: AttemptOutcome, _ tunnel: AttemptOutcome?
+        _ direct: ProbeOutcome, _ tunnel: ProbeOutcome?, losing byteCount: Int? = nil
     ) -> BackendsCheck {
         BackendsCheck(
             patients: [
@@ -141,11 +141,23 @@ import Testing
                     address: Endpoint(address: address("10.1.1.13"), port: 80),
                     vip: Endpoint(address: address("203.0.113.10"), port: 80),
                     vips: [address("203.0.113.10")], trusted: IPPrefix(address("192.0.2.5")),
-                    direct: direct, tunnel: tunnel)
+                    direct: direct, tunnel: tunnel, lostByteCount: byteCount)
             ], unprobed: [:])
     }
 
-    private static let answered = AttemptOutcome.answered(in: .milliseconds(1))
+    private static func outcome(
+        _ result: ProbeResult, _ detail: String = "", error: Int32? = nil, rejection: Int32? = nil
+    ) -> ProbeOutcome {
+        var outcome = ProbeOutcome(result: result, took: .milliseconds(1), detail: detail)
+        (outcome.error, outcome.rejection) = (error, rejection)
+        return outcome
+    }
+
+    private static let answered = outcome(.success)
+    private static let refused = outcome(.refused, "refused")
+    private static let silent = outcome(.timeout)
+    private static let forbidden = outcome(
+        .error, "Operation not permitted", error: EPERM)
     private static let attach = """
         on web-3: xdplb decap attach --interface eth0 --vip 203.0.113.10 --trust 192.0.2.5/32 --setup
         """
@@ -156,59 +168,86 @@ import Testing
             "ok backend web: 1 of 1 answer, in the tunnel too"),
         JudgementCase("by snat", backend(answered, nil), "ok backend web: 1 of 1 answer"),
         JudgementCase(
-            "a server that listens at the VIP alone", backend(.refused, answered),
+            "a server that listens at the VIP alone", backend(refused, answered),
             "ok backend web: 1 of 1 answer, in the tunnel too"),
         JudgementCase(
-            "it does not take the tunnel apart", backend(answered, .timeout),
+            "it does not take the tunnel apart", backend(answered, silent),
             """
             FAIL backend web/web-3: 10.1.1.13:80 answers, 203.0.113.10:80 in the tunnel does not: \
             no decapsulation there, no VIP, or rp_filter -> \(attach)
             """),
         JudgementCase(
-            "it says that it does not", backend(answered, .error(ENOPROTOOPT)),
+            "it says that it does not",
+            backend(answered, outcome(.timeout, rejection: ENOPROTOOPT)),
             """
             FAIL backend web/web-3: it says by ICMP that it takes no tunnels: no decapsulation there \
             -> \(attach)
             """),
         JudgementCase(
-            "nothing listens at the VIP", backend(answered, .refused),
+            "an error by ICMP that is about something else",
+            backend(answered, outcome(.timeout, rejection: EHOSTUNREACH)),
+            """
+            FAIL backend web/web-3: 10.1.1.13:80 answers, 203.0.113.10:80 in the tunnel does not: \
+            no decapsulation there, no VIP, or rp_filter -> \(attach)
+            """),
+        JudgementCase(
+            "a server that answers what is no success",
+            backend(answered, outcome(.badReply, "SERVFAIL")),
+            """
+            FAIL backend web/web-3: 203.0.113.10:80 in the tunnel answers SERVFAIL: the server does \
+            not serve -> on web-3: look at the server's own log
+            """),
+        JudgementCase(
+            "nothing listens at the VIP", backend(answered, refused),
             """
             FAIL backend web/web-3: 203.0.113.10:80 in the tunnel is refused: it decapsulates, but \
             nothing listens at the VIP there -> on web-3: have the server listen at 203.0.113.10:80
             """),
         JudgementCase(
-            "it is down", backend(.timeout, .timeout),
+            "it is down", backend(silent, silent),
             """
             FAIL backend web/web-3: 10.1.1.13:80 does not answer, 203.0.113.10:80 in the tunnel \
             neither: the backend is down or unreachable -> see whether it is up: ping 10.1.1.13
             """),
         JudgementCase(
-            "there is no way to it", backend(.error(EHOSTUNREACH), nil),
+            "there is no way to it",
+            backend(outcome(.timeout, "No route to host", error: EHOSTUNREACH), nil),
             """
             FAIL backend web/web-3: 10.1.1.13:80 does not answer (no route to host): the backend is \
             down or unreachable -> see whether it is up: ping 10.1.1.13
             """),
         JudgementCase(
-            "nothing listens at its port", backend(.refused, nil),
+            "nothing listens at its port", backend(refused, nil),
             """
             FAIL backend web/web-3: 10.1.1.13:80 refuses: nothing listens there -> on web-3: start \
             the server, or correct the port
             """),
         JudgementCase(
-            "nothing listens, nor is anything decapsulated", backend(.refused, .timeout),
+            "nothing listens, nor is anything decapsulated", backend(refused, silent),
             """
             FAIL backend web/web-3: 10.1.1.13:80 refuses, 203.0.113.10:80 in the tunnel is silent: \
             nothing listens there, and no decapsulation or no VIP -> \(attach)
             """),
         JudgementCase(
-            "a user who may not send tunnels", backend(answered, .error(EPERM)),
+            "a user who may not send tunnels", backend(answered, forbidden),
             "info backend web/web-3: not probed in the tunnel: it needs CAP_NET_RAW"),
         JudgementCase(
             "a user who may not send tunnels, to a backend that is down",
-            backend(.timeout, .error(EPERM)),
+            backend(silent, forbidden),
             """
             FAIL backend web/web-3: 10.1.1.13:80 does not answer, 203.0.113.10:80 in the tunnel \
             neither: the backend is down or unreachable -> see whether it is up: ping 10.1.1.13
+            """),
+        JudgementCase(
+            "a user who may not send echo requests", backend(forbidden, nil),
+            "info backend web/web-3: not probed: it needs CAP_NET_RAW"),
+        JudgementCase(
+            "large packets vanish on the way", backend(answered, answered, losing: 1480),
+            "ok backend web: 1 of 1 answer, in the tunnel too",
+            """
+            warn backend web/web-3: packets of 1480 bytes are lost in the tunnel, small ones pass: \
+            the MTU on the way is less than 1500 -> raise it on the way to 10.1.1.13, or lower the \
+            MTU of the interface here
             """),
         JudgementCase(
             "a service of UDP", BackendsCheck(patients: [], unprobed: ["dns": "only TCP"]),

@@ -172,6 +172,22 @@ import Testing
         }
     }
 
+    @Test func `a timeout by which a failing backend stays too long is a warning`() {
+        let long = """
+            a backend that fails may get connections for up to 8s, longer than 3 intervals; a \
+            timeout of 1333ms or less keeps to them
+            """
+        for (times, messages) in [
+            ("interval: 2s, timeout: 2s", [long]), ("interval: 2s, timeout: 1333ms", []),
+            ("interval: 2s, timeout: 2s, fall: 1", []), ("rise: 3", []),
+        ] {
+            let text =
+                "services: [{name: web, vips: [203.0.113.10], ports: [80/tcp], "
+                + "backends: [10.1.1.11], health: {type: tcp, \(times)}}]"
+            #expect(Self.messages(text) == messages)
+        }
+    }
+
     @Test func `a VIP or a prefix of VIPs that is an address of this host is refused`() {
         for (vip, words) in [
             ("192.0.2.5", "192.0.2.5 is an address of this host"),
@@ -230,6 +246,19 @@ import Testing
                 xdplb. 'ethtool -L eth0 combined 2' makes them match, or 'queues: all'
                 """
             ])
+    }
+
+    @Test func `there is room for the backends of each service, shared ones too`() throws {
+        let backends = (1...100).map { "10.1.1.\($0)" }.joined(separator: ", ")
+        let all = try Self.read(
+            """
+            snat_pools: [{name: p, addresses: [198.51.100.1-198.51.100.9]}]
+            services:
+              - {name: a, vips: [203.0.113.10], ports: [80/tcp], backends: [\(backends)]}
+              - {name: b, vips: [203.0.113.11], ports: [80/tcp], backends_from: a}
+            """)
+        #expect(all.snatCapacity == (400, 18))
+        #expect(try Self.read("").snatCapacity == (256, 8))
     }
 
     @Test func `groups may be named, left out or none`() throws {

@@ -13,7 +13,7 @@ import Testing
         return HTTPDialogue(configuration, host: "10.0.0.1")
     }
 
-    @Test func theRequestIsOneThatAnyServerUnderstands() {
+    @Test func `the request is one that any server understands`() {
         let request = String(decoding: Self.http().opened().send, as: UTF8.self)
         #expect(request.hasPrefix("GET /healthz HTTP/1.1\r\nHost: 10.0.0.1\r\n"))
         #expect(request.hasSuffix("\r\nConnection: close\r\n\r\n"))
@@ -27,18 +27,18 @@ import Testing
         ("SSH-2.0-OpenSSH\r\n", .bad("no HTTP")),
         ("SSH-2.0", .bad("no HTTP")),
     ])
-    func theStatusDecides(answer: String, move: ProbeMove) {
+    func `the status decides`(answer: String, move: ProbeMove) {
         #expect(Self.http().received(Array(answer.utf8)) == move)
     }
 
-    @Test func theStatusMayComeInPieces() {
+    @Test func `the status may come in pieces`() {
         let dialogue = Self.http()
         let moves = "HTTP/1.1 200 OK\r\n".utf8.map { dialogue.received([$0]) }
         #expect(moves.last == .success)
         #expect(moves.dropLast().allSatisfy { $0 == ProbeMove() })
     }
 
-    @Test func theBodyMustHaveTheTextAndHeadersDoNotCount() {
+    @Test func `the body must have the text and headers do not count`() {
         let head = "HTTP/1.1 200 OK\r\nServer: ready\r\n\r\n"
         let dialogue = Self.http("ready")
         #expect(dialogue.received(Array(head.utf8)) == ProbeMove())
@@ -49,7 +49,7 @@ import Testing
         #expect(other.ended() == .bad("status 200, body without the expected text"))
     }
 
-    @Test func anEndlessAnswerIsNotReadForever() {
+    @Test func `an endless answer is not read forever`() {
         let dialogue = Self.http("never")
         _ = dialogue.received(Array("HTTP/1.1 200 OK\r\n\r\n".utf8))
         let move = dialogue.received([UInt8](repeating: 0, count: 1 << 20))
@@ -65,7 +65,7 @@ import Testing
             ([0x12, 0x35, 0x84, 0x00], nil),
             ([0x12, 0x34, 0x04, 0x00], nil),
         ] as [([UInt8], ProbeMove.Verdict?)])
-    func aNameServerAnswersOwnQuestionsAndFailsByItsCode(
+    func `a name server answers own questions and fails by its code`(
         start: [UInt8], verdict: ProbeMove.Verdict?
     ) {
         let dialogue = DatagramDialogue.dns(id: 0x1234, name: "example.net")
@@ -73,13 +73,13 @@ import Testing
         #expect(dialogue.judge(start) == nil)
     }
 
-    @Test func theQuestionHasTheNameInLabels() {
+    @Test func `the question has the name in labels`() {
         let question = DatagramDialogue.dns(id: 1, name: "a.bc").question
         #expect(Array(question.dropFirst(12)) == [1, 97, 2, 98, 99, 0, 0, 2, 0, 1])
         #expect(DatagramDialogue.dns(id: 1, name: ".").question.count == 17)
     }
 
-    @Test func anEchoIsAnsweredByAllOfItsDataOnly() {
+    @Test func `an echo is answered by all of its data only`() {
         let echo = Echo(identifier: 7, number: 9, dataCount: 8)
         var reply = echo.request(.ipv4)
         #expect(!echo.isAnswered(by: reply, .ipv4))

@@ -22,25 +22,25 @@ import Testing
         }
     }
 
-    @Test func theFirstSuccessMakesAnUnknownBackendHealthy() {
+    @Test func `the first success makes an unknown backend healthy`() {
         #expect(states("+") == [.healthy])
         #expect(states("-+") == [.unknown, .healthy])
     }
 
-    @Test func threeFailuresInARowMakeItUnhealthyAndFewerDoNot() {
+    @Test func `three failures in a row make it unhealthy and fewer do not`() {
         #expect(states("+--+--+") == [BackendHealth](repeating: .healthy, count: 7))
         #expect(states("+---").last == .unhealthy)
         #expect(states("---") == [.unknown, .unknown, .unhealthy])
     }
 
-    @Test func anUnhealthyBackendNeedsTwoSuccessesInARow() {
+    @Test func `an unhealthy backend needs two successes in a row`() {
         #expect(
             states("+-+-++", from: .unhealthy) == [
                 .unhealthy, .unhealthy, .unhealthy, .unhealthy, .unhealthy, .healthy,
             ])
     }
 
-    @Test func onlyTheProbeThatChangesTheStateSaysSo() {
+    @Test func `only the probe that changes the state says so`() {
         var state = HealthState(at: Date())
         let changes = "+++---+++".map { probe in
             let result = probe == "+" ? ProbeResult.success : .refused
@@ -50,7 +50,7 @@ import Testing
         #expect(changes == [true, false, false, false, false, true, false, true, false])
     }
 
-    @Test func theReasonSaysWhatWasFoundAndWhatItIsDueTo() {
+    @Test func `the reason says what was found and what it is due to`() {
         var state = HealthState(at: Date())
         let outcome = ProbeOutcome(result: .badReply, took: .zero, detail: "status 503")
         for _ in 0..<3 { _ = state.note(outcome, configuration, diagnosis: "asleep", at: Date()) }
@@ -58,14 +58,15 @@ import Testing
         #expect(state.probe == "status 503 3/3")
     }
 
-    @Test func everyProbeIsInOneCountAndInOneBucketAtMost() {
+    @Test func `every probe is in one count and in one bucket`() {
         var state = HealthState(at: Date())
         for milliseconds in [0, 1, 2, 50, 500, 5000] {
             let took = Duration.milliseconds(milliseconds)
             _ = state.note(ProbeOutcome(result: .success, took: took), configuration, at: Date())
         }
         #expect(state.count == 6)
-        #expect(state.durations == [2, 1, 1, 1])
-        #expect(abs(state.totalSeconds - 5.553) < 0.000_001)
+        #expect(state.durations.cumulativeCounts == [2, 3, 4, 5])
+        #expect(state.durations.count == 6)
+        #expect(abs(state.durations.sum - 5.553) < 0.000_001)
     }
 }

@@ -4,71 +4,74 @@ internal import DataPlane
 
 extension BackendsCheck {
     private static let timeout = Duration.seconds(1)
-    /// Probes that run at once.
-    private static let parallel = 64
 
     init(reading subject: DoctorSubject) {
         let configuration = subject.configuration
         let observed = try? NetworkMonitor.read(
             ObservedInterface(name: subject.name, vlan: configuration.interface.vlan))
         unprobed = [:]
-        var probes: [@Sendable () -> Patient] = []
+        var asked: [(patient: Patient, subject: BackendTrial.Subject)] = []
         for service in configuration.services {
-            guard let port = Self.port(of: service) else {
-                unprobed[service.name] = "only TCP at a port of its own can be probed"
+            guard let (health, port) = Self.probe(of: service) else {
+                unprobed[service.name] =
+                    "only TCP at a port of its own, or a health check, can be probed"
                 continue
             }
             for backend in configuration.backends(of: service) where backend.adminState != .disabled
             {
-                let route = TunnelRoute(service, backend, configuration, observed)
-                probes.append { Self.probe(service, backend, port, route) }
+                let tunnel =
+                    service.mode == .dsr
+                    ? observed.flatMap {
+                        Tunnel(
+                            to: backend, of: service, port: port ?? 0, configuration.encapsulation,
+                            $0)
+                    } : nil
+                let place = port.map { backend.port ?? $0 }
+                let patient = Patient(
+                    service: service.name, name: backend.name,
+                    address: Endpoint(address: backend.address, port: place),
+                    vip: Endpoint(
+                        address: service.vips.first?.network ?? backend.address, port: port),
+                    vips: service.vips.map(\.network),
+                    trusted: configuration.encapsulation.sourcePrefix(backend.address.family)
+                        ?? tunnel.map { IPPrefix($0.outerSource) },
+                    direct: ProbeOutcome(result: .timeout, took: .zero))
+                asked.append(
+                    (
+                        patient,
+                        .init(
+                            address: backend.address, port: place ?? 0, health: health,
+                            tunnel: tunnel)
+                    ))
             }
         }
-        patients = BlockingJobs(probes).run(parallel: Self.parallel)
-    }
-
-    /// The first TCP port of a service.
-    private static func port(of service: ServiceConfiguration) -> UInt16? {
-        service.ports.first { $0.transport == .tcp && $0.ports != ServiceKey.anyPort }?
-            .ports.lowerBound
-    }
-
-    /// Where the probe in the tunnel comes from.
-    private struct TunnelRoute: Sendable {
-        var vip: IPAddress
-        /// Inner source; `nil` when the interface has no address of the VIP's family.
-        var source: IPAddress?
-        var outerSource: IPAddress?
-        var trusted: IPPrefix?
-
-        init(
-            _ service: ServiceConfiguration, _ backend: BackendConfiguration,
-            _ configuration: Configuration, _ observed: ObservedState?
-        ) {
-            vip = service.vips.first?.network ?? backend.address
-            source = observed?.address(vip.family)
-            let family = backend.address.family
-            let prefix = configuration.encapsulation.sourcePrefix(family)
-            outerSource = prefix?.network ?? observed?.address(family)
-            trusted = prefix ?? outerSource.map { IPPrefix($0) }
+        patients = zip(asked, BackendTrial.run(asked.map(\.subject))).map { asked, outcome in
+            var patient = asked.patient
+            patient.direct = outcome.direct
+            patient.tunnel = outcome.tunnel
+            patient.lostByteCount = outcome.lostByteCount
+            return patient
         }
     }
 
+    /// How backends of a service are asked, and the port of the VIP: by a connection to its first
+    /// TCP port, else by a health check that needs none; `nil` when there is neither.
     private static func probe(
-        _ service: ServiceConfiguration, _ backend: BackendConfiguration, _ port: UInt16,
-        _ route: TunnelRoute
-    ) -> Patient {
-        var patient = Patient(
-            service: service.name, name: backend.name,
-            address: Endpoint(address: backend.address, port: backend.port ?? port),
-            vip: Endpoint(address: route.vip, port: port), vips: service.vips.map(\.network),
-            trusted: route.trusted,
-            direct: ConnectAttempt.connect(
-                to: backend.address, port: backend.port ?? port, timeout: timeout))
-        guard service.mode == .dsr, let source = route.source else { return patient }
-        patient.tunnel = TunnelAttempt.connect(
-            vip: route.vip, port: port, via: backend.address, source: source,
-            outerSource: route.outerSource, timeout: timeout)
-        return patient
+        of service: ServiceConfiguration
+    ) -> (health: HealthConfiguration, port: UInt16?)? {
+        var health = service.policy.health
+        health.timeout = timeout
+        let ports = service.ports.filter { $0.ports != ServiceKey.anyPort }
+        if let tcp = ports.first(where: { $0.transport == .tcp }) {
+            health.kind = .tcp
+            return (health, tcp.ports.lowerBound)
+        }
+        switch health.kind {
+        case .icmp: return (health, nil)
+        case .dns:
+            let port = health.port ?? ports.first { $0.transport == .udp }?.ports.lowerBound
+            return port.map { (health, $0) }
+        case .none, .tcp, .http, .https: return nil
+        }
     }
 }

@@ -12,18 +12,20 @@ struct BackendsCheck: DoctorCheck {
         /// The service's name.
         var service: String
         var name: String
-        /// Address and port that were connected to.
+        /// Address and port that were asked; an echo request has no port.
         var address: Endpoint
-        /// VIP and port that were connected to in the tunnel.
+        /// VIP and port that were asked in the tunnel.
         var vip: Endpoint
         /// The service's VIPs.
         var vips: [IPAddress]
         /// What its tunnels come from, that the backend must trust.
         var trusted: IPPrefix?
-        /// What came of the connection to its address.
-        var direct: AttemptOutcome
-        /// What came of the one in the tunnel; `nil` when there is none, as in `snat`.
-        var tunnel: AttemptOutcome?
+        /// What came of asking its address.
+        var direct: ProbeOutcome
+        /// What came of asking in the tunnel; `nil` when there is none, as in `snat`.
+        var tunnel: ProbeOutcome?
+        /// Bytes of a packet that fills the tunnel but is lost in it; `nil` when none is.
+        var lostByteCount: Int?
     }
 
     var patients: [Patient]
@@ -36,9 +38,10 @@ struct BackendsCheck: DoctorCheck {
         let bad = patients.compactMap(judge)
         let names = patients.map(\.service).uniqued()
         let good = names.compactMap(summary)
+        let narrow = patients.filter { judge($0) == nil }.compactMap(judgeSize)
         let skipped = unprobed.sorted { $0.key < $1.key }
             .map { Finding.info(Self.check, "\($0.key): not probed", $0.value) }
-        return good + bad + skipped
+        return good + bad + narrow + skipped
     }
 
     /// A line for those of a service that answer.
@@ -53,43 +56,50 @@ struct BackendsCheck: DoctorCheck {
     /// What is wrong with a backend; `nil` when nothing is.
     private func judge(_ patient: Patient) -> Finding? {
         guard let tunnel = patient.tunnel else { return judgeDirect(patient) }
-        switch tunnel {
-        // Clients come by the tunnel only.
-        case .answered: return nil
-        case .error(EPERM), .error(EACCES):
+        if tunnel.isForbidden {
             return judgeDirect(patient)
                 ?? .info(
                     Self.check, "\(patient.label): not probed in the tunnel", "it needs CAP_NET_RAW"
                 )
+        }
+        switch tunnel.result {
+        // Clients come by the tunnel only.
+        case .success: return nil
         case .refused:
             return .fail(
                 Self.check, "\(patient.label): \(patient.vip) in the tunnel is refused",
                 "it decapsulates, but nothing listens at the VIP there",
                 Remedy(words: "on \(patient.name): have the server listen at \(patient.vip)"))
+        case .badReply:
+            return wrongAnswer(patient, "\(patient.vip) in the tunnel", tunnel.detail)
         case .timeout, .error: return judgeTunnel(patient, tunnel)
         }
     }
 
     private func judgeDirect(_ patient: Patient) -> Finding? {
-        switch patient.direct {
-        case .answered: return nil
+        if patient.direct.isForbidden {
+            return .info(Self.check, "\(patient.label): not probed", "it needs CAP_NET_RAW")
+        }
+        switch patient.direct.result {
+        case .success: return nil
         case .refused:
             return .fail(
                 Self.check, "\(patient.label): \(patient.address) refuses",
                 "nothing listens there",
                 Remedy(words: "on \(patient.name): start the server, or correct the port"))
+        case .badReply: return wrongAnswer(patient, "\(patient.address)", patient.direct.detail)
         case .timeout, .error: return unreachable(patient)
         }
     }
 
-    private func judgeTunnel(_ patient: Patient, _ tunnel: AttemptOutcome) -> Finding? {
-        if tunnel == .error(ENOPROTOOPT) || tunnel == .error(EPROTO) {
+    private func judgeTunnel(_ patient: Patient, _ tunnel: ProbeOutcome) -> Finding? {
+        if tunnel.refusedTunnel != nil {
             return .fail(
                 Self.check, "\(patient.label): it says by ICMP that it takes no tunnels",
                 "no decapsulation there", patient.decapsulation)
         }
-        switch patient.direct {
-        case .answered:
+        switch patient.direct.result {
+        case .success, .badReply:
             return .fail(
                 Self.check,
                 "\(patient.label): \(patient.address) answers, \(patient.vip) in the tunnel does not",
@@ -103,6 +113,12 @@ struct BackendsCheck: DoctorCheck {
         }
     }
 
+    private func wrongAnswer(_ patient: Patient, _ place: String, _ answer: String) -> Finding {
+        .fail(
+            Self.check, "\(patient.label): \(place) answers \(answer)", "the server does not serve",
+            Remedy(words: "on \(patient.name): look at the server's own log"))
+    }
+
     private func unreachable(_ patient: Patient) -> Finding {
         let inTunnel = patient.tunnel == nil ? "" : ", \(patient.vip) in the tunnel neither"
         return .fail(
@@ -111,16 +127,35 @@ struct BackendsCheck: DoctorCheck {
             "the backend is down or unreachable",
             Remedy(words: "see whether it is up: ping \(patient.address.address)"))
     }
+
+    /// Whether packets that fill the tunnel get through it.
+    private func judgeSize(_ patient: Patient) -> Finding? {
+        guard let lost = patient.lostByteCount else { return nil }
+        let outer = patient.address.address.family == .ipv4 ? 20 : 40
+        return .warn(
+            Self.check,
+            "\(patient.label): packets of \(lost) bytes are lost in the tunnel, small ones pass",
+            "the MTU on the way is less than \(lost + outer)",
+            Remedy(
+                words: """
+                    raise it on the way to \(patient.address.address), or lower the MTU of the \
+                    interface here
+                    """))
+    }
+}
+
+extension ProbeOutcome {
+    /// Whether it could not be sent for lack of a capability.
+    fileprivate var isForbidden: Bool { error == EPERM || error == EACCES }
 }
 
 extension BackendsCheck.Patient {
     /// As commands name it.
     fileprivate var label: String { "\(service)/\(name)" }
 
-    /// The errno of the probe to its address, if there was one.
+    /// What the kernel said of the probe to its address, if anything.
     fileprivate var reason: String {
-        guard case .error(let number) = direct else { return "" }
-        return " (\(unsafe String(cString: strerror(number)).lowercased()))"
+        direct.detail.isEmpty ? "" : " (\(direct.detail.lowercased()))"
     }
 
     /// Has the backend take the tunnels apart.
