@@ -55,6 +55,14 @@ def scale(rows):
     return table(["work", "workers", "ns per packet of each", "÷ one worker"], out)
 
 
+def capture(rows):
+    out = []
+    for (work,), group in groups(rows, "work").items():
+        medians = [f"{statistics.median(row[kind] for row in group):.1f}" for kind in ("none", "off", "on")]
+        out.append([work, *medians, spread_of([row["off"] / row["none"] for row in group])])
+    return table(["work", "no look, ns", "none runs, ns", "one of all, ns", "none runs ÷ no look: min / median / max [90 %]"], out)
+
+
 def hairpin(rows):
     # A round in which one of them did not come up (the queue was still busy) says nothing.
     rows = [row for row in rows if all(row.values())]
@@ -89,7 +97,7 @@ def spread(rows):
     return table(["mode", "backends that got packets", "least ÷ mean", "most ÷ mean"], out)
 
 
-SECTIONS = {"logic": logic, "scale": scale, "hairpin": hairpin, "nodrop": hairpin, "latency": latency, "idle": idle, "spread": spread}
+SECTIONS = {"logic": logic, "scale": scale, "capture": capture, "hairpin": hairpin, "nodrop": hairpin, "latency": latency, "idle": idle, "spread": spread}
 
 
 def text(results):
