@@ -172,7 +172,7 @@ class BrokenNetwork(DoctorTestCase):
     def test_a_backend_that_does_not_decapsulate(self):
         self.lab.run("b2", XDPLB, "decap", "detach", "--interface", "eth0", "--setup")
         problem = self.only_problem("fail", "backend")
-        self.assertIn("web/b2: it says by ICMP that it takes no tunnels", problem["fact"])
+        self.assertIn("web/b2: it rejects tunnels by ICMP", problem["fact"])
         self.assertEqual(problem["host"], "b2")
         self.mend(problem, node="b2")
 
@@ -314,7 +314,7 @@ class BothFamilies(DoctorTestCase):
         self.lab.run("b1", XDPLB, "decap", "detach", "--interface", "eth0", "--setup")
         lines = self.backend_lines(code=2)
         self.assertEqual(lines[0], "web: 3 of 4 answer, in the tunnel too")
-        self.assertIn("web/b1: it says by ICMP that it takes no tunnels", lines[1])
+        self.assertIn("web/b1: it rejects tunnels by ICMP", lines[1])
 
     def backend_lines(self, code=0):
         return [finding["fact"] for finding in self.findings(code=code) if finding["check"] == "backend"]

@@ -180,7 +180,7 @@ import Testing
             "it says that it does not",
             backend(answered, outcome(.timeout, rejection: ENOPROTOOPT)),
             """
-            FAIL backend web/web-3: it says by ICMP that it takes no tunnels: no decapsulation there \
+            FAIL backend web/web-3: it rejects tunnels by ICMP: no decapsulation there \
             -> \(attach)
             """),
         JudgementCase(

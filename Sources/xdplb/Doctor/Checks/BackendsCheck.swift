@@ -95,7 +95,7 @@ struct BackendsCheck: DoctorCheck {
     private func judgeTunnel(_ patient: Patient, _ tunnel: ProbeOutcome) -> Finding? {
         if tunnel.refusedTunnel != nil {
             return .fail(
-                Self.check, "\(patient.label): it says by ICMP that it takes no tunnels",
+                Self.check, "\(patient.label): it rejects tunnels by ICMP",
                 "no decapsulation there", patient.decapsulation)
         }
         switch patient.direct.result {
