@@ -28,7 +28,7 @@ extension DesiredState {
             guard seen.insert(backend.endpoint).inserted else {
                 throw ChangeRefused(
                     kind: .invalid, code: "backend_twice",
-                    message: "\(service.name): backend \(backend.endpoint) is named twice",
+                    message: "\(service.name): backend \(backend.endpoint) is named twice. Nothing was changed",
                     location: location)
             }
             if let contradiction = service.contradiction(with: backend) {
@@ -66,8 +66,8 @@ extension DesiredState {
         throw ChangeRefused(
             kind: .conflict, code: "not_its_own_key",
             message: """
-                \(reference) is served by \(configuration.services[index].name), which answers at \
-                more than that; give its name to delete all of it. Nothing was changed
+                \(reference) is only a part of service \(configuration.services[index].name). To \
+                delete all of it, give its name. Nothing was changed
                 """)
     }
 

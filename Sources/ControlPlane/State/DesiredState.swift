@@ -240,8 +240,8 @@ struct DesiredState: Sendable {
             throw ChangeRefused(
                 kind: .conflict, code: "key_taken",
                 message: """
-                    \(taken.name) answers at ports of \(key) already; name it to change it. Nothing \
-                    was changed
+                    \(key) overlaps service \(taken.name). To change that service, give its name in \
+                    place of the key. Nothing was changed
                     """)
         }
         try check(service)
