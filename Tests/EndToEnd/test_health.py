@@ -43,12 +43,31 @@ for address in sys.argv[2:]:
 serve(sys.argv[1])
 """
 
+# Inside a tunnel, swallows requests and resets, and lets the rest of a connection pass.
+SWALLOW = r"""
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+SEC("tc") int swallow(struct __sk_buff *skb)
+{
+	__u8 outer = 0, inner = 0, flags = 0;
+
+	if (bpf_skb_load_bytes(skb, ETH_HLEN + 9, &outer, 1) || outer != 4 ||
+	    bpf_skb_load_bytes(skb, ETH_HLEN + 29, &inner, 1) || inner != 6 ||
+	    bpf_skb_load_bytes(skb, ETH_HLEN + 53, &flags, 1))
+		return TC_ACT_OK;
+	return flags & 0x0c ? TC_ACT_SHOT : TC_ACT_OK; /* PSH, RST */
+}
+char _license[] SEC("license") = "GPL";
+"""
+
 
 class Health(unittest.TestCase):
     def setUp(self):
         self.lab = self.enterContext(Lab())
 
-    def serve(self, mode, health, port="80/tcp", more="", ready=True, section=""):
+    def serve(self, mode, health, port="80/tcp", more="", ready=True, section="", interval=INTERVAL):
         """Starts the daemon on a file with one service of all backends, and perhaps another section."""
         backends = ", ".join(f"{{name: {name}, address: {address}}}" for name, address in BACKENDS.items())
         self.file = self.lab.dir / "xdplb.yaml"
@@ -60,7 +79,7 @@ services:
     vips: [{VIP}]
     ports: [{port}]
     mode: {mode}
-    health: {{{health}, interval: {int(INTERVAL * 1000)}ms, timeout: 300ms, rise: 2, fall: {FALL}}}
+    health: {{{health}, interval: {int(interval * 1000)}ms, timeout: 300ms, rise: 2, fall: {FALL}}}
     {more}
     backends: [{backends}]
 """)
@@ -146,6 +165,34 @@ services:
         # A reset of the kernel's would come back as traffic to the VIP from our own address.
         self.assertEqual(sent(), 0)
         self.assertEqual(lab.run("b4", "ss", "-Htn", "src", VIP).stdout, "")
+
+    def test_a_connection_that_a_backend_kept_does_not_fail_the_next_probe(self):
+        lab = self.lab
+        lab.decapsulate()
+        # Linux answers what does not belong to a connection every half second at most.
+        self.serve("dsr", "type: http, path: /name, jitter: 0%", interval=1)
+        source, program = lab.dir / "swallow.bpf.c", lab.dir / "swallow.o"
+        source.write_text(SWALLOW)
+        lab.compile_bpf(source, program)
+        failed = lambda: sum(self.metric("xdplb_health_checks_total", f'backend="b1",result="{result}"')
+                             for result in ("timeout", "refused", "bad_reply", "error"))
+        kept = lambda: lab.run("b1", "ss", "-Htn", "state", "established", "src", VIP).stdout.split("\n")[:-1]
+        port = ("dev", "to-b1", "egress")
+        lab.run("switch", "tc", "qdisc", "add", "dev", "to-b1", "clsact")
+        for _ in range(3):
+            lab.run("switch", "tc", "filter", "add", *port, "bpf", "da", "obj", str(program), "sec", "tc")
+            wait_until(lambda: self.states()["b1"] == "unhealthy", "requests are lost")
+            self.assertEqual(len(kept()), 1, "neither request nor reset has come")
+            # Right after one has failed, the next one has not begun.
+            before = failed()
+            wait_until(lambda: failed() > before, "another one has failed")
+            lab.run("switch", "tc", "filter", "del", *port)
+            lost = failed()
+            wait_until(lambda: self.states()["b1"] == "healthy", "b1 is back")
+            wait_until(lambda: not kept(), "the one that was kept is gone")
+            if failed() == lost:
+                return
+        self.fail("the first probe has failed each time")
 
     def test_probes_come_from_where_hashed_tunnels_come_from(self):
         lab = self.lab
