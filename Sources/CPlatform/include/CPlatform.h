@@ -70,6 +70,9 @@ int cplatform_accept_sources(int fd, int family, const uint32_t *_Nullable addre
  * in until cplatform_accept_sources. Non-blocking and closed on exec; -1 with errno. */
 int cplatform_packet_socket(int ethertype);
 
+/* CLOCK_MONOTONIC in microseconds; its members have no module that Swift finds in every build. */
+uint64_t cplatform_monotonic_microseconds(void);
+
 /* epoll(7) by file descriptor, which Glibc's module lacks: a new one or -1 with errno; waiting for a
  * descriptor to be readable, or writable: 0 or an errno value; how many are ready. */
 int cplatform_epoll(void);

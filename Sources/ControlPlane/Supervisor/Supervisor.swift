@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CPlatform
 internal import Foundation
 
 /// What started the daemon and watches over it: systemd, by the protocol of sd_notify(3).
@@ -48,23 +49,10 @@ public struct Supervisor: Sendable {
     /// - Parameter text: Line breaks become spaces, as one would end the assignment.
     public func status(_ text: String) { send("STATUS=\(Self.line(text))") }
 
-    /// Says that a reload is under way, and afterwards that services are served again, also when
-    /// the reload failed: what ran before then runs on.
-    public func reloading<Result: Sendable, Failure: Error>(
-        _ reload: () async throws(Failure) -> Result
-    ) async throws(Failure) -> Result {
-        beginReload()
-        defer { ready() }
-        return try await reload()
-    }
-
     /// Says that a reload is under way; ``ready()`` says that it is over.
     func beginReload() {
         // The time stamp tells the supervisor which reload is meant; Type=notify-reload wants it.
-        var now = timespec()
-        _ = unsafe clock_gettime(CLOCK_MONOTONIC, &now)
-        let microseconds = now.tv_sec * 1_000_000 + now.tv_nsec / 1000
-        send("RELOADING=1\nMONOTONIC_USEC=\(microseconds)")
+        send("RELOADING=1\nMONOTONIC_USEC=\(cplatform_monotonic_microseconds())")
     }
 
     static func line(_ text: String) -> String {
