@@ -28,7 +28,8 @@ extension DesiredState {
             guard seen.insert(backend.endpoint).inserted else {
                 throw ChangeRefused(
                     kind: .invalid, code: "backend_twice",
-                    message: "\(service.name): backend \(backend.endpoint) is named twice. Nothing was changed",
+                    message:
+                        "\(service.name): backend \(backend.endpoint) is named twice. Nothing was changed",
                     location: location)
             }
             if let contradiction = service.contradiction(with: backend) {
