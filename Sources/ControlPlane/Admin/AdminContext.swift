@@ -33,12 +33,18 @@ struct AdminContext: RequestContext {
         let credentials: PeerCredentials = try await provider.unsafeGetSocketOption(
             level: .socket, name: .init(rawValue: SO_PEERCRED)
         ).get()
-        // Of any length, which the socket options of NIO cannot have.
+        // Root may everything anyway: its groups are not worth another turn of the event loop.
+        let groups = credentials.user == 0 ? [] : try await supplementaryGroups()
+        return PeerIdentity(credentials, groups: groups)
+    }
+
+    /// NIO's own way to socket options knows none of varying length.
+    private func supplementaryGroups() async throws -> [gid_t] {
         let groups = try await channel.eventLoop.submit { [channel] in
             try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
                 of: NIOBSDSocket.Handle.self, PeerGroups.of)
         }.get()
-        return PeerIdentity(credentials, groups: groups ?? [])
+        return groups ?? []
     }
 }
 
