@@ -14,8 +14,11 @@ import select
 import signal
 import socket
 import sys
+import time
 
 BUFFER = 1 << 20
+# Between two flows, in seconds.
+PAUSE = 0.01
 
 
 def udp(address):
@@ -55,7 +58,7 @@ def ask(address, port, size, count):
 
 def keep_asking(address, port):
     """`repeated` are datagrams that were sent a second or third time, as clients of UDP do; `failed` those
-    that had no answer then, or another one."""
+    that had no answer then, or another one. A pause behind each flow leaves the host to the others."""
     tally = {"asked": 0, "repeated": 0, "failed": 0}
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
@@ -72,6 +75,7 @@ def keep_asking(address, port):
                         break
                 else:
                     tally["failed"] += 1
+        time.sleep(PAUSE)
     print(json.dumps(tally))
 
 

@@ -104,12 +104,12 @@ class Lab:
         subprocess.run(["bash", "-euc", f"source scripts/lib/{self.TOPOLOGY}; {command}"], cwd=ROOT, check=True,
                        env={**os.environ, "LAB": self.name, "LAB_DIR": str(self.dir)}, stdout=subprocess.DEVNULL)
 
-    def split_queues(self):
-        """Lets what goes to the load balancer arrive on both queues; see split.bpf.c."""
+    def split_queues(self, node="switch"):
+        """Lets what goes to the load balancer arrive on both queues, each flow on one; see split.bpf.c."""
         program = self.dir / "split.o"
         self.compile_bpf(ROOT / "Tests/EndToEnd/split.bpf.c", program)
-        self.run("switch", "tc", "qdisc", "add", "dev", "to-lb", "clsact")
-        self.run("switch", "tc", "filter", "add", "dev", "to-lb", "egress", "bpf", "da", "obj", str(program), "sec", "tc")
+        self.run(node, "tc", "qdisc", "add", "dev", "to-lb", "clsact")
+        self.run(node, "tc", "filter", "add", "dev", "to-lb", "egress", "bpf", "da", "obj", str(program), "sec", "tc")
 
     @staticmethod
     def compile_bpf(source, target):
@@ -203,7 +203,8 @@ class Burst:
 
     SCRIPT = r"""
         for request; do
-            printf 'url = http://%s/name\nheader = "Connection: close"\nmax-time = 20\nfail\nnext\n' "$VIP"
+            printf 'url = http://%s/name\nheader = "Connection: close"\nmax-time = 20\nfail\n' "$VIP"
+            printf '%s\n' 'write-out = "%{onerror}%{errormsg}, from port %{local_port}, connected after %{time_connect} s\n"' next
         done | sed '$d' | curl -sS -K - || echo failed
     """
 

@@ -45,8 +45,10 @@ class RoutedLab(Lab):
 
     TOPOLOGY = "routed.sh"
 
-    def split_queues(self):
-        """Nothing to do: hosts spread their flows over the queues of a link, and routers keep that."""
+    def split_queues(self, node="core"):
+        """Hosts spread their flows over the queues of a link, and routers keep that; but a host whose TCP sends again may choose
+        another queue, which no NIC does."""
+        super().split_queues(node)
 
     def addresses(self):
         return [(node, backend(node, family)) for node in BACKENDS for family in (4, 6)]

@@ -200,7 +200,7 @@ extension Pipeline {
 
     private mutating func makeRoom(near hash: UInt64, _ snapshot: borrowing ForwardingSnapshot) {
         let victim = oldestTransitory(near: hash, besides: 0)
-        evict(victim != 0 ? victim : sampledVictim(), snapshot)
+        evict(victim != 0 ? victim : sampledTransitory(), snapshot)
     }
 
     private mutating func evict(_ index: UInt32, _ snapshot: borrowing ForwardingSnapshot) {
@@ -212,31 +212,23 @@ extension Pipeline {
         var oldest: UInt32 = 0
         connections.neighbours(of: hash) { index in
             guard index != own, connections[index].state.isTransitory else { return }
-            if oldest == 0 || isIdle(index, longerThan: oldest) { oldest = index }
+            let seen = Tick(milliseconds: connections[index].lastSeen)
+            if oldest == 0
+                || Tick(milliseconds: connections[oldest].lastSeen).elapsed(since: seen) > 0
+            {
+                oldest = index
+            }
         }
         return oldest
     }
 
-    /// An entry out of the next few the sweep will see: a transitory one, else the datagrams that
-    /// have been idle for longest; 0 when all are TCP connections in use.
-    ///
-    /// Without the second, a flood of datagrams, which are never closed, would leave no room for
-    /// others until their timeout.
-    private mutating func sampledVictim() -> UInt32 {
-        var idle: UInt32 = 0
+    /// A transitory entry out of the next few the sweep will see; 0 when all are in use.
+    private mutating func sampledTransitory() -> UInt32 {
         for _ in 0..<Self.evictionSample {
             let index = sweep.next(below: connections.highWaterMark)
-            guard index != 0 else { break }
-            if connections[index].state.isTransitory { return index }
-            guard connections[index].state == .datagram else { continue }
-            if idle == 0 || isIdle(index, longerThan: idle) { idle = index }
+            if index != 0, connections[index].state.isTransitory { return index }
         }
-        return idle
-    }
-
-    private func isIdle(_ index: UInt32, longerThan other: UInt32) -> Bool {
-        let seen = Tick(milliseconds: connections[index].lastSeen)
-        return Tick(milliseconds: connections[other].lastSeen).elapsed(since: seen) > 0
+        return 0
     }
 
     // MARK: SNAT ports
