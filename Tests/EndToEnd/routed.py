@@ -45,10 +45,12 @@ class RoutedLab(Lab):
 
     TOPOLOGY = "routed.sh"
 
-    def split_queues(self, node="core"):
-        """Hosts spread their flows over the queues of a link, and routers keep that; but a host whose TCP sends again may choose
-        another queue, which no NIC does."""
-        super().split_queues(node)
+    def split_queues(self):
+        """Nothing to do: hosts spread their flows over the queues of a link, and routers keep that."""
+
+    def keep_queues(self):
+        """Keeps each flow on its queue also when its sender's TCP sends again, and would choose another one."""
+        super().split_queues("core")
 
     def addresses(self):
         return [(node, backend(node, family)) for node in BACKENDS for family in (4, 6)]

@@ -11,12 +11,25 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+static int is_fragment(struct __sk_buff *skb)
+{
+	__u16 field = 0;
+	__u8 next = 0;
+
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		return !bpf_skb_load_bytes(skb, ETH_HLEN + 6, &next, 1) && next == 44;
+	return !bpf_skb_load_bytes(skb, ETH_HLEN + 6, &field, 2) && field & bpf_htons(0x3fff);
+}
+
 SEC("tc")
 int split(struct __sk_buff *skb)
 {
 	__u32 ports = ETH_HLEN + (skb->protocol == bpf_htons(ETH_P_IPV6) ? 40 : 20);
 	__u8 source = 0, destination = 0;
 
+	/* Of fragments only the first has ports: all of them stay where they are, as hashed by their addresses. */
+	if (is_fragment(skb))
+		return TC_ACT_OK;
 	/* The low bytes of both ports, behind a header without options. */
 	if (bpf_skb_load_bytes(skb, ports + 1, &source, 1) ||
 	    bpf_skb_load_bytes(skb, ports + 3, &destination, 1))
