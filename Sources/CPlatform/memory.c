@@ -3,7 +3,14 @@
 #include "CPlatform.h"
 
 #include <linux/memfd.h>
+#include <malloc.h>
 #include <sys/mman.h>
+
+void cplatform_bound_heap(void)
+{
+	mallopt(M_ARENA_MAX, 2);
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+}
 
 int cplatform_memfd(const char *name, int huge)
 {

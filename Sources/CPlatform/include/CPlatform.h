@@ -70,6 +70,11 @@ int cplatform_accept_sources(int fd, int family, const uint32_t *_Nullable addre
  * in until cplatform_accept_sources. Non-blocking and closed on exec; -1 with errno. */
 int cplatform_packet_socket(int ethertype);
 
+/* Keeps the heap of a process that runs for months from growing (mallopt(3)): two arenas, where glibc
+ * would add one for each thread that finds the others busy, and blocks from 128 KiB on mapped by
+ * themselves and given back when freed, where it would raise that bound as it goes. */
+void cplatform_bound_heap(void);
+
 /* CLOCK_MONOTONIC in microseconds; its members have no module that Swift finds in every build. */
 uint64_t cplatform_monotonic_microseconds(void);
 

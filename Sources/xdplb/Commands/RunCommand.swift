@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import CPlatform
 import ControlPlane
 import DataPlane
 import Foundation
@@ -57,6 +58,7 @@ struct RunCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        cplatform_bound_heap()
         let supervisor = Supervisor()
         do {
             try await serve(supervisor)
