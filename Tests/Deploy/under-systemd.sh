@@ -27,7 +27,7 @@ check "its program is attached" is_attached
 check "the status says how it goes" soon status_is "0 services, 0 pps"
 check "members of xdplb may look" as_member_of xdplb xdplb status
 check "  and not change" says 3 "may not change anything" as_member_of xdplb "${add_service[@]}"
-check "others may not even look" says 3 "may not look" as_member_of nogroup xdplb status
+check "others may not even look" says 3 "may not read the admin API" as_member_of nogroup xdplb status
 check "members of xdplb-admin may change" as_member_of xdplb-admin "${add_service[@]}"
 check "the status follows" soon status_is "1 service, 1 down, 0 pps"
 check "the journal has the event with its fields" says 0 '"XDPLB_INTERFACE":"eth0"' started
