@@ -11,17 +11,18 @@ extension Reconciler {
     /// Other changes may be made meanwhile. When the task is cancelled, as its client is gone or the
     /// daemon stops, the service goes on as before.
     ///
+    /// - Returns: The name of the service, which takes no new connections from then on.
     /// - Throws: ``ChangeRefused`` when the service could not be deleted then, or goes on.
     func drain(
         _ reference: ServiceReference, by user: String, ifGeneration wanted: UInt64?
-    ) async throws(ChangeRefused) {
+    ) async throws(ChangeRefused) -> String {
         let service = try await beginEnding(reference, by: user, ifGeneration: wanted)
         var filter = ConnectionFilter()
         filter.service = service.id
         filter.isInUse = true
         while true {
             let left = await link.scan(filter, .list(limit: 0)).reduce(0) { $0 + $1.matched }
-            if left == 0 { return }
+            if left == 0 { return service.name }
             if Task.isCancelled {
                 // In a task of its own, which is not cancelled.
                 await Task { await self.giveUpEnding(service.name, by: user) }.value
@@ -57,7 +58,8 @@ extension Reconciler {
         return (name, id)
     }
 
-    private func giveUpEnding(_ name: String, by user: String) async {
+    /// Has a service go on that is not deleted after all.
+    func giveUpEnding(_ name: String, by user: String) async {
         await gate.enter()
         defer { gate.leave() }
         var next = desired

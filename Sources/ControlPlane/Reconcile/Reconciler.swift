@@ -229,12 +229,24 @@ public actor Reconciler: ControlPlaneService {
     public func apply(
         _ change: Change, by user: String, ifGeneration wanted: UInt64?, dryRun: Bool
     ) async throws(ChangeRefused) -> ChangeReport {
-        var wanted = wanted
-        if case .deleteService(let reference, true) = change, !dryRun {
-            try await drain(reference, by: user, ifGeneration: wanted)
-            // Draining was a generation of its own.
-            wanted = nil
+        guard case .deleteService(let reference, true) = change, !dryRun else {
+            return try await applyAtOnce(change, by: user, ifGeneration: wanted, dryRun: dryRun)
         }
+        let name = try await drain(reference, by: user, ifGeneration: wanted)
+        do throws(ChangeRefused) {
+            // Draining was a generation of its own.
+            return try await applyAtOnce(
+                .deleteService(.name(name), drain: true), by: user, ifGeneration: nil, dryRun: false
+            )
+        } catch {
+            await giveUpEnding(name, by: user)
+            throw error
+        }
+    }
+
+    private func applyAtOnce(
+        _ change: Change, by user: String, ifGeneration wanted: UInt64?, dryRun: Bool
+    ) async throws(ChangeRefused) -> ChangeReport {
         await gate.enter()
         defer { gate.leave() }
         if let wanted { try require(generation: wanted) }
