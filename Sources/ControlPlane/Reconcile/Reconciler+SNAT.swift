@@ -12,7 +12,7 @@ extension Reconciler {
         defer { gate.leave() }
         let used = Set(running.plan.services.flatMap(\.snatAddresses))
         let left = running.identities.snatAddresses.filter { !used.contains($0.value) }
-        var isAnyReleased = false
+        let identities = running.identities
         for (address, id) in left {
             var filter = ConnectionFilter()
             filter.snatAddress = id
@@ -21,8 +21,10 @@ extension Reconciler {
                 continue
             }
             running.identities.releaseSNATAddress(address)
-            isAnyReleased = true
         }
-        if isAnyReleased { _ = await republish(by: "snat_address_released") }
+        guard running.identities != identities else { return }
+        // The gate is closed, so nothing is given a number of these before the generation without
+        // them; when there is none, they are still taken.
+        if !(await republish(by: "snat_address_released")) { running.identities = identities }
     }
 }

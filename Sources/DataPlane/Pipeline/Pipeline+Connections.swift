@@ -11,8 +11,6 @@ extension Pipeline {
 
     /// Candidates for eviction that are looked at when the table is full.
     private static let evictionSample: UInt32 = 32
-    /// Resting ports that are looked at when no port is free.
-    private static let reclaimSample = 64
 
     // MARK: Begin
 
@@ -176,7 +174,11 @@ extension Pipeline {
         _ index: UInt32, by hash: UInt64, _ snapshot: borrowing ForwardingSnapshot
     ) -> Bool {
         if connections.link(index, by: hash) { return true }
-        evict(oldestTransitory(near: hash, besides: index), snapshot)
+        var victim = Victim()
+        connections.neighbours(of: hash) { neighbour in
+            if neighbour != index { victim.consider(neighbour, connections[neighbour]) }
+        }
+        evict(victim.index, snapshot)
         return connections.link(index, by: hash)
     }
 
@@ -198,142 +200,43 @@ extension Pipeline {
         counters.endConnection(service: entry.service, backend: entry.backend)
     }
 
+    /// Ends an entry in the buckets of a hash if one is transitory, else the best of a sample.
     private mutating func makeRoom(near hash: UInt64, _ snapshot: borrowing ForwardingSnapshot) {
-        let victim = oldestTransitory(near: hash, besides: 0)
-        evict(victim != 0 ? victim : sampledTransitory(), snapshot)
+        var victim = Victim()
+        connections.neighbours(of: hash) { victim.consider($0, connections[$0]) }
+        for _ in 0..<Self.evictionSample where !victim.isTransitory {
+            let index = sweep.next(below: connections.highWaterMark)
+            if index != 0 { victim.consider(index, connections[index]) }
+        }
+        evict(victim.index, snapshot)
     }
 
     private mutating func evict(_ index: UInt32, _ snapshot: borrowing ForwardingSnapshot) {
         if index != 0 { end(index, for: .evictionsPressure, snapshot) }
     }
 
-    /// The longest idle of the transitory entries in the buckets of a hash; 0 when all are in use.
-    private mutating func oldestTransitory(near hash: UInt64, besides own: UInt32) -> UInt32 {
-        var oldest: UInt32 = 0
-        connections.neighbours(of: hash) { index in
-            guard index != own, connections[index].state.isTransitory else { return }
-            let seen = Tick(milliseconds: connections[index].lastSeen)
-            if oldest == 0
-                || Tick(milliseconds: connections[oldest].lastSeen).elapsed(since: seen) > 0
-            {
-                oldest = index
-            }
-        }
-        return oldest
-    }
-
-    /// A transitory entry out of the next few the sweep will see; 0 when all are in use.
-    private mutating func sampledTransitory() -> UInt32 {
-        for _ in 0..<Self.evictionSample {
-            let index = sweep.next(below: connections.highWaterMark)
-            if index != 0, connections[index].state.isTransitory { return index }
-        }
-        return 0
-    }
-
-    // MARK: SNAT ports
-
-    /// The five-tuple of the packets a backend answers with.
-    @inline(__always)
-    func replyFlow(of index: UInt32, _ snapshot: borrowing ForwardingSnapshot) -> FiveTuple {
-        let key = connections[index].key
-        let backend = snapshot.backend(connections[index].backend)
-        let address = snapshot.snat.record(connections[index].snatAddress).address
-        let port = backend.port == 0 ? key.destinationPort : backend.port
-        return FiveTuple(
-            source: backend.address, destination: address,
-            ports: UInt32(port) << 16 | UInt32(connections[index].snatPort),
-            transport: key.transportNumber)
-    }
-
-    struct TakenPort {
-        var address: UInt16
-        var port: UInt16
-    }
-
-    /// A free port of any of the service's addresses, the client's own if possible; in use from
-    /// then on.
-    @inline(never)
-    private mutating func takePort(
-        _ flow: FiveTuple, _ service: ServiceRecord, _ backend: BackendRecord, isUDP: Bool,
-        _ snapshot: borrowing ForwardingSnapshot
-    ) -> TakenPort? {
-        let first = Int(service.firstSNATAddress)
-        for choice in first..<first + Int(service.snatAddressCount) {
-            let record = snapshot.snat.record(snapshot.snat.choices[choice])
-            guard record.address.isIPv4 == backend.address.isIPv4 else { continue }
-            let slice = record.slice(of: worker)
-            let own = record.index(of: flow.sourcePort).flatMap {
-                slice.contains($0) ? Int($0 - slice.lowerBound) : nil
-            }
-            let key = SNATPorts.Key(
-                portSpace: backend.portSpace, address: record.id, isUDP: isUDP)
-            if let found = ports.take(key, of: slice.count, preferring: own) {
-                return TakenPort(
-                    address: record.id, port: record.port(at: slice.lowerBound + UInt32(found)))
-            }
-        }
-        return nil
-    }
-
-    /// A port of a closed connection that has rested long enough.
+    /// The entry that a new one costs least by: the longest idle of the transitory ones, else of
+    /// the datagrams; none when all are TCP connections in use.
     ///
-    /// Looks at a bounded number of them, from a place that the flow chooses.
-    private mutating func reclaimPort(
-        _ flow: FiveTuple, _ service: ServiceRecord, _ backend: BackendRecord, isUDP: Bool,
-        _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
-    ) -> TakenPort? {
-        guard !isUDP, backend.portSpace != BackendRecord.noPortSpace else { return nil }
-        let first = Int(service.firstSNATAddress)
-        for choice in first..<first + Int(service.snatAddressCount) {
-            let record = snapshot.snat.record(snapshot.snat.choices[choice])
-            guard record.address.isIPv4 == backend.address.isIPv4,
-                reclaim(on: record, flow, backend, snapshot, tick)
-            else { continue }
-            return takePort(flow, service, backend, isUDP: isUDP, snapshot)
-        }
-        return nil
-    }
+    /// Without the second, a flood of datagrams, which nothing closes, would leave no room for
+    /// others until their timeout.
+    private struct Victim {
+        private(set) var index: UInt32 = 0
+        private var rank = 0
+        private var lastSeen: UInt32 = 0
 
-    /// Ends a closed connection that has a port of this address towards the backend; `false` when
-    /// none was found that may end.
-    private mutating func reclaim(
-        on record: SNATAddressRecord, _ flow: FiveTuple, _ backend: BackendRecord,
-        _ snapshot: borrowing ForwardingSnapshot, _ tick: Tick
-    ) -> Bool {
-        let slice = record.slice(of: worker)
-        guard !slice.isEmpty else { return false }
-        let serverPort = backend.port == 0 ? flow.destinationPort : backend.port
-        let start = UInt32(flow.sourcePort) % UInt32(slice.count)
-        for step in 0..<UInt32(min(Self.reclaimSample, slice.count)) {
-            let offset = (start + step) % UInt32(slice.count)
-            let reply = FiveTuple(
-                source: backend.address, destination: record.address,
-                ports: UInt32(serverPort) << 16
-                    | UInt32(record.port(at: slice.lowerBound + offset)),
-                transport: flow.transportNumber)
-            let index = connections.find(snapshot.flowHash.hash(reply)) { index in
-                connections[index].state != .free && connections[index].mode == .snat
-                    && FiveTuple.same(replyFlow(of: index, snapshot), reply)
+        var isTransitory: Bool { rank == 2 }
+
+        mutating func consider(_ candidate: UInt32, _ entry: ConnectionEntry) {
+            let rank = entry.state.isTransitory ? 2 : entry.state == .datagram ? 1 : 0
+            let longerIdle = Tick(milliseconds: lastSeen)
+                .elapsed(since: Tick(milliseconds: entry.lastSeen))
+            guard rank > self.rank || rank > 0 && rank == self.rank && longerIdle > 0 else {
+                return
             }
-            guard index != 0, connections[index].state == .closed,
-                tick.elapsed(since: Tick(milliseconds: connections[index].lastSeen))
-                    >= record.reuseAfter
-            else { continue }
-            end(index, for: .evictionsClosed, snapshot)
-            return true
+            index = candidate
+            self.rank = rank
+            lastSeen = entry.lastSeen
         }
-        return false
-    }
-
-    private mutating func freePort(
-        of entry: ConnectionEntry, _ backend: BackendRecord,
-        _ snapshot: borrowing ForwardingSnapshot
-    ) {
-        let record = snapshot.snat.record(entry.snatAddress)
-        guard let index = record.index(of: entry.snatPort) else { return }
-        let isUDP = entry.key.transportNumber == TransportProtocol.udp.rawValue
-        let key = SNATPorts.Key(portSpace: backend.portSpace, address: record.id, isUDP: isUDP)
-        ports.free(key, Int(index) - Int(record.slice(of: worker).lowerBound))
     }
 }

@@ -222,6 +222,36 @@ import Testing
             harness.counters[service: 0, .connections] == UInt64(harness.connectionCount))
     }
 
+    @Test func `a flood of datagrams leaves room for others, and TCP in use stays`() {
+        let harness = PipelineHarness(PlanFixture.plan(.snat), connections: 1024)
+        for index in 0..<100 {
+            let own = Self.syn.with { $0.sourcePort = 10_000 + UInt16(index) }
+            let out = harness.send(own.frame).frame
+            let answer = PacketBuilder().with {
+                $0.source = "20.1.1.\(out[33])"
+                $0.destination = "20.1.1.1"
+                $0.sourcePort = 80
+                $0.destinationPort = UInt16(out[34]) << 8 | UInt16(out[35])
+                $0.tcpFlags = 0x12
+            }
+            _ = harness.send([answer.frame, own.with { $0.tcpFlags = 0x10 }.frame])
+        }
+        for index in 0..<5000 {
+            harness.now &+= 1
+            let datagram = Self.udp.with { $0.source = "10.7.\(index / 250).\(index % 250 + 1)" }
+            #expect(harness.send(datagram.frame).verdict == .transmit, "datagram \(index)")
+        }
+        let late = (0..<50).map { index in
+            Self.syn.with { $0.source = "10.8.0.\(index + 1)" }.frame
+        }
+        #expect(harness.send(late).allSatisfy { $0.verdict == .transmit })
+        var filter = ConnectionFilter()
+        filter.state = .established
+        #expect(harness.scan(filter).matched == 100)
+        #expect(harness.connectionCount <= 1024)
+        #expect(harness.counters[.evictionsPressure] > 0)
+    }
+
     @Test func `connections are found by the SNAT address that they have a port of`() {
         let harness = PipelineHarness(PlanFixture.plan(.snat))
         _ = harness.send(Self.syn.frame)
