@@ -17,6 +17,8 @@ final class RecordingLink: DataPlaneHandle {
 
     let calls = Mutex<[Call]>([])
     let refuses = Atomic<Bool>(false)
+    /// Publishes that are let through before one is refused; `nil` when none will be.
+    let publishesBeforeRefusal = Mutex<Int?>(nil)
     /// Numbers of SNAT addresses that connections have ports of.
     let busySNATAddresses = Mutex<Set<UInt16>>([])
     /// What was asked for so far.
@@ -31,7 +33,12 @@ final class RecordingLink: DataPlaneHandle {
     }
 
     func publish(_ plan: ForwardingPlan) async throws(PublishError) {
-        if refuses.load(ordering: .relaxed) { throw PublishError("the map is full") }
+        let isRefused = publishesBeforeRefusal.withLock { left in
+            guard let before = left else { return false }
+            left = before > 0 ? before - 1 : nil
+            return before == 0
+        }
+        if isRefused || refuses.load(ordering: .relaxed) { throw PublishError("the map is full") }
         let backends = Dictionary(uniqueKeysWithValues: plan.backends.map { ($0.id, $0.admits) })
         calls.withLock { $0.append(.publish(generation: plan.generation, backends: backends)) }
     }
@@ -203,6 +210,22 @@ final class RecordingLink: DataPlaneHandle {
         #expect(await reconciler.view().services[1].eligibleCount == 1)
     }
 
+    @Test func `a service whose deletion fails after its drain goes on`() async throws {
+        let reconciler = try await reconciler()
+        link.publishesBeforeRefusal.withLock { $0 = 1 }
+        await #expect(throws: ChangeRefused.self) {
+            try await apply(.deleteService(.name("web"), drain: true), to: reconciler)
+        }
+        let publishes = link.recorded.filter { if case .publish = $0 { true } else { false } }
+        #expect(
+            publishes == [
+                .publish(
+                    generation: 2, backends: [0: .trackedConnections, 1: .trackedConnections]),
+                .publish(generation: 3, backends: [0: .newConnections, 1: .newConnections]),
+            ])
+        #expect(await reconciler.view().services.map(\.eligibleCount) == [2])
+    }
+
     @Test func `an observation that changes nothing in the plan publishes nothing`() async throws {
         let reconciler = try await reconciler()
         let network = try #require(IPPrefix("20.1.1.0/24"))
@@ -251,6 +274,19 @@ final class RecordingLink: DataPlaneHandle {
             #expect(view.services[0].eligibleCount == 2)
             #expect(view.snatAddresses.map(\.address.description) == ["20.1.1.\(last)"])
         }
+    }
+
+    @Test func `an address whose giving back cannot be published is given back later`() async throws
+    {
+        let reconciler = try await reconciler()
+        _ = await reconciler.observe(try Self.observed(at: "20.1.1.2"))
+        link.refuses.store(true, ordering: .relaxed)
+        await reconciler.releaseSNATAddresses()
+        #expect(await reconciler.view().snatAddresses.count == 2)
+        link.refuses.store(false, ordering: .relaxed)
+        await reconciler.releaseSNATAddresses()
+        let addresses = await reconciler.view().snatAddresses
+        #expect(addresses.map(\.address.description) == ["20.1.1.2"])
     }
 
     @Test func `an address that connections have ports of keeps its number`() async throws {
