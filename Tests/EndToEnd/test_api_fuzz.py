@@ -40,7 +40,7 @@ class Fuzzed(unittest.TestCase):
     def described(self):
         """The API's own description; names in paths are mostly those of what is there."""
         description = self.lab.document("/api/v1/openapi.json")
-        # Answers that go on until the client leaves or a time is over: test_events and test_live_capture ask for them.
+        # Answers that go on until the client leaves or a time is over: test_events and test_capture_readers ask for them.
         del description["paths"]["/api/v1/events"]
         del description["paths"]["/api/v1/capture"]
         for methods in description["paths"].values():
