@@ -202,5 +202,7 @@ class Lab:
         subject = self.start_variant(variant, 60)
         script = [sys.executable, str(ROOT / "Benchmarks/pingpong.py"), str(count)]
         out = last_json(self.start("gen", *script).communicate(timeout=120)[0])
+        if subject.poll() is not None:
+            raise RuntimeError(f"'{variant}' ended before it was measured")
         self.end(variant, subject)
         return out

@@ -113,7 +113,13 @@ static void *worker(void *arg)
 	struct xsk_socket_config sc = { .rx_size = ring, .tx_size = ring,
 		.libbpf_flags = XSK_LIBBPF_FLAGS__INHIBIT_PROG_LOAD, .bind_flags = XDP_COPY | XDP_USE_NEED_WAKEUP };
 	struct xsk_socket *xs, *xo;
-	e = xsk_socket__create(&xs, ifn, q0 + w, um, mode == TX ? NULL : &rx, ofn ? NULL : &tx, &sc);
+	/* The kernel releases a queue a moment after its last socket is closed, and here variants follow each other. */
+	for (int left = 200; left > 0; left--) {
+		e = xsk_socket__create(&xs, ifn, q0 + w, um, mode == TX ? NULL : &rx, ofn ? NULL : &tx, &sc);
+		if (e != -EBUSY)
+			break;
+		usleep(10000);
+	}
 	if (e)
 		die("socket on %s queue %ld: %s", ifn, q0 + w, strerror(-e));
 	xo = xs;
