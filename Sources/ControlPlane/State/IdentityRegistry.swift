@@ -35,30 +35,28 @@ struct IdentityRegistry: Equatable, Sendable {
     private(set) var services: [String: UInt16] = [:]
     private(set) var backends: [BackendKey: BackendIdentity] = [:]
     private(set) var snatAddresses: [IPAddress: UInt16] = [:]
-    private var freeServices: [UInt16] = []
-    private var freeBackends: [BackendIdentity] = []
-    private var freePortSpaces: [UInt16] = []
-    private var freeSNATAddresses: [UInt16] = []
-    private var nextService = 0
-    private var nextBackend = 0
-    private var nextPortSpace = 0
-    private var nextSNATAddress = 0
+    private var serviceNumbers: NumberPool
+    private var backendNumbers: NumberPool
+    private var portSpaceNumbers: NumberPool
+    private var snatAddressNumbers: NumberPool
+    /// How often each backend's number was given back.
+    private var epochs: [UInt16: UInt16] = [:]
 
-    init(limits: Limits) { self.limits = limits }
+    init(limits: Limits) {
+        self.limits = limits
+        serviceNumbers = NumberPool(of: "services", limit: limits.services)
+        backendNumbers = NumberPool(of: "backends", limit: limits.backends)
+        portSpaceNumbers = NumberPool(
+            of: "backends of snat services", limit: limits.snatBackends)
+        snatAddressNumbers = NumberPool(of: "SNAT addresses", limit: limits.snatAddresses)
+    }
 
     /// The number of a service, a new one if it has none.
+    ///
+    /// - Throws: When all are given.
     mutating func service(_ name: String) throws(ChangeRefused) -> UInt16 {
         if let id = services[name] { return id }
-        let id: UInt16
-        if let free = freeServices.popLast() {
-            id = free
-        } else {
-            guard nextService < limits.services else {
-                throw Self.exhausted("services", limits.services)
-            }
-            id = UInt16(nextService)
-            nextService += 1
-        }
+        let id = try serviceNumbers.take()
         services[name] = id
         return id
     }
@@ -76,70 +74,72 @@ struct IdentityRegistry: Equatable, Sendable {
         var identity: BackendIdentity
         if let known = backends[key] {
             identity = known
-        } else if let free = freeBackends.popLast() {
-            identity = BackendIdentity(id: free.id, epoch: free.epoch &+ 1, portSpace: nil)
         } else {
-            guard nextBackend < limits.backends else {
-                throw Self.exhausted("backends", limits.backends)
-            }
-            identity = BackendIdentity(id: UInt16(nextBackend), epoch: 0, portSpace: nil)
-            nextBackend += 1
+            let id = try backendNumbers.take()
+            identity = BackendIdentity(id: id, epoch: epochs[id, default: 0], portSpace: nil)
         }
         if usesSNAT, identity.portSpace == nil {
-            if let free = freePortSpaces.popLast() {
-                identity.portSpace = free
-            } else {
-                guard nextPortSpace < limits.snatBackends else {
-                    throw Self.exhausted("backends of snat services", limits.snatBackends)
-                }
-                identity.portSpace = UInt16(nextPortSpace)
-                nextPortSpace += 1
-            }
+            identity.portSpace = try portSpaceNumbers.take()
         }
         backends[key] = identity
         return identity
     }
 
     /// The number of a SNAT address, a new one if it has none.
+    ///
+    /// - Throws: When all are given.
     mutating func snatAddress(_ address: IPAddress) throws(ChangeRefused) -> UInt16 {
         if let id = snatAddresses[address] { return id }
-        let id: UInt16
-        if let free = freeSNATAddresses.popLast() {
-            id = free
-        } else {
-            guard nextSNATAddress < limits.snatAddresses else {
-                throw Self.exhausted("SNAT addresses", limits.snatAddresses)
-            }
-            id = UInt16(nextSNATAddress)
-            nextSNATAddress += 1
-        }
+        let id = try snatAddressNumbers.take()
         snatAddresses[address] = id
         return id
     }
 
     /// Says that no connection refers to a service any more.
     mutating func releaseService(_ name: String) {
-        if let id = services.removeValue(forKey: name) { freeServices.append(id) }
+        if let id = services.removeValue(forKey: name) { serviceNumbers.giveBack(id) }
     }
 
     /// Says that no connection refers to a backend any more.
     mutating func releaseBackend(_ key: BackendKey) {
         guard let identity = backends.removeValue(forKey: key) else { return }
-        if let space = identity.portSpace { freePortSpaces.append(space) }
-        freeBackends.append(identity)
+        if let space = identity.portSpace { portSpaceNumbers.giveBack(space) }
+        epochs[identity.id] = identity.epoch &+ 1
+        backendNumbers.giveBack(identity.id)
     }
 
     /// Says that no connection has a port of a SNAT address any more.
     mutating func releaseSNATAddress(_ address: IPAddress) {
-        if let id = snatAddresses.removeValue(forKey: address) { freeSNATAddresses.append(id) }
+        if let id = snatAddresses.removeValue(forKey: address) { snatAddressNumbers.giveBack(id) }
+    }
+}
+
+/// Numbers of one kind, each given to one thing at a time.
+private struct NumberPool: Equatable, Sendable {
+    private let kind: String
+    private let limit: Int
+    /// Those from here on were never given.
+    private var next = 0
+    private var free: [UInt16] = []
+
+    init(of kind: String, limit: Int) {
+        self.kind = kind
+        self.limit = limit
     }
 
-    private static func exhausted(_ what: String, _ limit: Int) -> ChangeRefused {
-        ChangeRefused(
-            kind: .conflict, code: "limit",
-            message: """
-                the limit of \(limit) \(what) is reached; it is set at start. Nothing was changed. \
-                Restart the daemon to size the tables for the current configuration
-                """)
+    mutating func take() throws(ChangeRefused) -> UInt16 {
+        if let number = free.popLast() { return number }
+        guard next < limit else {
+            throw ChangeRefused(
+                kind: .conflict, code: "limit",
+                message: """
+                    the limit of \(limit) \(kind) is reached; it is set at start. Nothing was changed. \
+                    Restart the daemon to size the tables for the current configuration
+                    """)
+        }
+        defer { next += 1 }
+        return UInt16(next)
     }
+
+    mutating func giveBack(_ number: UInt16) { free.append(number) }
 }
