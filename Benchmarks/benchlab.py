@@ -201,8 +201,10 @@ class Lab:
         """Microseconds from before a frame is sent to the kernel's timestamp of its return, sorted; one at a time."""
         subject = self.start_variant(variant, 60)
         script = [sys.executable, str(ROOT / "Benchmarks/pingpong.py"), str(count)]
-        out = last_json(self.start("gen", *script).communicate(timeout=120)[0])
+        pinger = self.start("gen", *script)
+        wait_until(lambda: pinger.poll() is not None or subject.poll() is not None, f"{count} frames are sent", 60)
         if subject.poll() is not None:
             raise RuntimeError(f"'{variant}' ended before it was measured")
+        out = last_json(pinger.communicate()[0])
         self.end(variant, subject)
         return out

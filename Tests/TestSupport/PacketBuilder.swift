@@ -82,6 +82,20 @@ public struct PacketBuilder: Sendable {
     /// A TCP SYN from 10.0.0.9:4444 to 40.1.1.1:80.
     public init() {}
 
+    /// The answer to an IPv4 frame without options: addresses and ports of TCP turned round.
+    public static func answer(to frame: [UInt8], flags: UInt8) -> PacketBuilder {
+        func address(_ offset: Int) -> String {
+            frame[offset..<offset + 4].map(String.init).joined(separator: ".")
+        }
+        return PacketBuilder().with {
+            $0.source = address(30)
+            $0.destination = address(26)
+            $0.sourcePort = UInt16(frame[36]) << 8 | UInt16(frame[37])
+            $0.destinationPort = UInt16(frame[34]) << 8 | UInt16(frame[35])
+            $0.tcpFlags = flags
+        }
+    }
+
     /// A copy with some fields changed.
     public func with(_ change: (inout PacketBuilder) -> Void) -> PacketBuilder {
         var copy = self

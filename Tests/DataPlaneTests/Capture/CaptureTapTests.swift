@@ -47,14 +47,7 @@ import Testing
         let harness = PipelineHarness(PlanFixture.plan(.snat, backends: 1))
         let sent = harness.send(Self.client(4444)).frame
         let ring = harness.capture(Self.settings())
-        let port = UInt16(sent[34]) << 8 | UInt16(sent[35])
-        let reply = PacketBuilder().with {
-            $0.source = "20.1.1.10"
-            $0.destination = "20.1.1.1"
-            $0.sourcePort = 80
-            $0.destinationPort = port
-            $0.tcpFlags = 18
-        }.frame
+        let reply = PacketBuilder.answer(to: sent, flags: 18).frame
         for _ in 0..<2 {
             let out = harness.send(reply).frame
             let pair = Self.pairs(ring)
@@ -209,13 +202,7 @@ import Testing
     @Test func `a client's filter takes the replies to it as well`() {
         let harness = PipelineHarness(PlanFixture.plan(.snat, backends: 1))
         let sent = harness.send(Self.client(4444)).frame
-        let reply = PacketBuilder().with {
-            $0.source = "20.1.1.10"
-            $0.destination = "20.1.1.1"
-            $0.sourcePort = 80
-            $0.destinationPort = UInt16(sent[34]) << 8 | UInt16(sent[35])
-            $0.tcpFlags = 18
-        }.frame
+        let reply = PacketBuilder.answer(to: sent, flags: 18).frame
         for (client, count) in [("10.0.0.9", 1), ("10.0.0.8", 0)] {
             let address = PlanFixture.address(client)
             let ring = harness.capture(Self.settings { $0.client = address })

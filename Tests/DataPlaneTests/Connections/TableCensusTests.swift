@@ -14,21 +14,6 @@ import Testing
         try #require(harness.scan(.init(), .census(layout)).census)
     }
 
-    /// One way of a connection's segments: from the client, or its backend's answer.
-    private static func answer(to forward: [UInt8], flags: UInt8) -> [UInt8] {
-        let ip = Array(forward[14...])
-        func address(_ at: Int) -> String {
-            ip[at..<at + 4].map(String.init).joined(separator: ".")
-        }
-        return PacketBuilder().with {
-            $0.source = address(16)
-            $0.destination = address(12)
-            $0.sourcePort = UInt16(ip[22]) << 8 | UInt16(ip[23])
-            $0.destinationPort = UInt16(ip[20]) << 8 | UInt16(ip[21])
-            $0.tcpFlags = flags
-        }.frame
-    }
-
     @Test func `ports are counted by backend and protocol, and those that rest apart`() throws {
         let harness = PipelineHarness(PlanFixture.plan(.snat))
         let tcp = (0..<40).map { index in
@@ -46,7 +31,7 @@ import Testing
         // Both sides of the first fifteen close.
         for index in 0..<15 {
             _ = harness.send(tcp[index].with { $0.tcpFlags = 0x11 }.frame)
-            _ = harness.send(Self.answer(to: sent[index].frame, flags: 0x11))
+            _ = harness.send(PacketBuilder.answer(to: sent[index].frame, flags: 0x11).frame)
         }
         let ports = try Self.census(harness).ports(ofGroup: 0)
         #expect(ports.count == 4)

@@ -193,22 +193,20 @@ import Testing
         #expect(harness.chunksHeld == 0)
     }
 
+    /// Takes `snat` connections through their handshakes.
+    private static func establish(_ count: Int, in harness: PipelineHarness) {
+        for index in 0..<count {
+            let own = syn.with { $0.sourcePort = 10_000 + UInt16(index) }
+            let out = harness.send(own.frame).frame
+            _ = harness.send(PacketBuilder.answer(to: out, flags: 0x12).frame)
+            _ = harness.send(own.with { $0.tcpFlags = 0x10 }.frame)
+        }
+    }
+
     @Test func `in snat half-open entries make room for one another and never for the established`()
     {
         let harness = PipelineHarness(PlanFixture.plan(.snat), connections: 1024)
-        for index in 0..<400 {
-            let own = Self.syn.with { $0.sourcePort = 10_000 + UInt16(index) }
-            let out = harness.send(own.frame).frame
-            let answer = PacketBuilder().with {
-                $0.source = "20.1.1.\(out[33])"
-                $0.destination = "20.1.1.1"
-                $0.sourcePort = 80
-                $0.destinationPort = UInt16(out[34]) << 8 | UInt16(out[35])
-                $0.tcpFlags = 0x12
-            }
-            _ = harness.send(answer.frame)
-            _ = harness.send(own.with { $0.tcpFlags = 0x10 }.frame)
-        }
+        Self.establish(400, in: harness)
         let flood = (0..<5000).map { index in
             Self.syn.with { $0.source = "10.7.\(index / 250).\(index % 250 + 1)" }.frame
         }
@@ -224,18 +222,7 @@ import Testing
 
     @Test func `a flood of datagrams leaves room for others, and TCP in use stays`() {
         let harness = PipelineHarness(PlanFixture.plan(.snat), connections: 1024)
-        for index in 0..<100 {
-            let own = Self.syn.with { $0.sourcePort = 10_000 + UInt16(index) }
-            let out = harness.send(own.frame).frame
-            let answer = PacketBuilder().with {
-                $0.source = "20.1.1.\(out[33])"
-                $0.destination = "20.1.1.1"
-                $0.sourcePort = 80
-                $0.destinationPort = UInt16(out[34]) << 8 | UInt16(out[35])
-                $0.tcpFlags = 0x12
-            }
-            _ = harness.send([answer.frame, own.with { $0.tcpFlags = 0x10 }.frame])
-        }
+        Self.establish(100, in: harness)
         for index in 0..<5000 {
             harness.now &+= 1
             let datagram = Self.udp.with { $0.source = "10.7.\(index / 250).\(index % 250 + 1)" }
